@@ -1,0 +1,1 @@
+"""WHERE it runs: one folder per place. Imports nothing of ours from above."""

@@ -1,0 +1,65 @@
+"""Every failure a person can meet, as one small tree.
+
+    TrefoilError                 exit code   what to do is in the message
+    ├── InputError                    2      wrong flag, file or data
+    │   └── SettingsError             2      a setting is unknown or of the wrong type
+    ├── UnsupportedError              2      this place cannot do it; the reason is told
+    ├── CredentialsError              2      missing, expired or refused
+    ├── QuotaError                    1      the account may not have that much
+    ├── CapacityError                 1      the provider has none left just now
+    ├── Preempted                     1      a spot machine was taken away
+    ├── StepFailed                    1      a step ended badly; its last log lines are told
+    └── ProviderError                 1      anything else a provider answered, raw
+
+A message says what, where, and what to do next, in one sentence for one person.
+"""
+
+from __future__ import annotations
+
+
+class TrefoilError(Exception):
+    """Base of everything Trefoil raises on purpose; printed as one sentence, never a traceback."""
+
+    exit_code = 1
+
+
+class InputError(TrefoilError):
+    """The person's input cannot be used."""
+
+    exit_code = 2
+
+
+class SettingsError(InputError):
+    """A setting is unknown, of the wrong type, or missing."""
+
+
+class UnsupportedError(TrefoilError):
+    """The chosen place cannot do what the plan asks for."""
+
+    exit_code = 2
+
+
+class CredentialsError(TrefoilError):
+    """The provider does not know us, or no longer."""
+
+    exit_code = 2
+
+
+class QuotaError(TrefoilError):
+    """The account's limit does not allow the request."""
+
+
+class CapacityError(TrefoilError):
+    """The provider has no such machine free now."""
+
+
+class Preempted(TrefoilError):
+    """A spot machine was reclaimed before the step ended."""
+
+
+class StepFailed(TrefoilError):
+    """A step of a run ended badly."""
+
+
+class ProviderError(TrefoilError):
+    """Whatever else the provider answered."""

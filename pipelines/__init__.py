@@ -1,0 +1,1 @@
+"""WHAT runs, and the person's verbs. Imports infra."""

@@ -1,0 +1,1 @@
+"""The SCIENCE: models, data, the loop, metrics. Imports nothing of ours from above."""
