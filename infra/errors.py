@@ -16,6 +16,17 @@ A message says what, where, and what to do next, in one sentence for one person.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
+
+def nearest(word: str, known: Iterable[str], otherwise: str = "") -> str:
+    """Say which known word was probably meant, or else list them after ``otherwise``."""
+    import difflib
+
+    words = list(known)
+    near = difflib.get_close_matches(word, words, 1)
+    return f"did you mean {near[0]}?" if near else f"{otherwise}{', '.join(words)}"
+
 
 class TrefoilError(Exception):
     """Base of everything Trefoil raises on purpose; printed as one sentence, never a traceback."""

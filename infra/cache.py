@@ -1,0 +1,124 @@
+"""The step cache: a step whose ingredients were seen before is not run again.
+
+The key is the SHA-256 of the ingredients: the command, the digests of the code, of the environment
+and of every input's content. Nothing in it depends on a place, a path or a time. An entry is
+verified, file by file, each time it is used; a damaged one is removed and the step runs again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from infra.plan import Json, canonical
+from infra.storage import difference, remove, tree, tree_digest, write_whole
+
+MANIFEST = "manifest.json"
+OUTPUTS = "outputs"
+
+
+class Entry(NamedTuple):
+    """What a finished step left: a directory of outputs, and its values and digests."""
+
+    directory: Path
+    values: Mapping[str, Json]
+    digests: Mapping[str, str]
+
+    def output(self, name: str) -> Path:
+        """Where the artefact called ``name`` lies."""
+        return self.directory / OUTPUTS / name
+
+
+def key(ingredients: Mapping[str, Json]) -> str:
+    """The cache key of a step, in hex."""
+    return hashlib.sha256(canonical(dict(ingredients))).hexdigest()
+
+
+def seal(directory: Path, step_key: str, artifacts: list[str], values: Mapping[str, Json]) -> Entry:
+    """Write the manifest of what a step left in ``directory``: from here on it can be trusted."""
+    files = {name: tree(directory / OUTPUTS / name) for name in artifacts}
+    manifest = {"key": step_key, "values": dict(values), "outputs": files}
+    write_whole(directory / MANIFEST, json.dumps(manifest, sort_keys=True))
+    return _entry(directory, values, files)
+
+
+def move(directory: Path, place: Path) -> Entry:
+    """Move a sealed directory to ``place``, over what was there."""
+    remove(place)
+    directory.rename(place)
+    return read(place)
+
+
+def read(directory: Path) -> Entry:
+    """Read a sealed directory without looking at its files; ``unseal`` verifies them."""
+    manifest = json.loads((directory / MANIFEST).read_text(encoding="utf-8"))
+    return _entry(directory, manifest["values"], manifest["outputs"])
+
+
+def unseal(directory: Path, step_key: str) -> tuple[Entry | None, str]:
+    """Read what a step left under this key; with None comes what is wrong, empty if nothing is.
+
+    Every file is compared with its digest.
+    """
+    try:
+        manifest = json.loads((directory / MANIFEST).read_text(encoding="utf-8"))
+        if manifest["key"] != step_key:
+            return None, ""
+        for name, files in manifest["outputs"].items():
+            if wrong := difference(directory / OUTPUTS / name, files):
+                return None, name if wrong == "." else f"{name}/{wrong}"
+        return _entry(directory, manifest["values"], manifest["outputs"]), ""
+    except (FileNotFoundError, NotADirectoryError):
+        return None, ""
+    except (ValueError, KeyError, TypeError, AttributeError, OSError) as error:
+        return None, f"{MANIFEST}: {error}"
+
+
+class StepCache:
+    """Entries by key, shared by all runs of a workspace."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    def find(self, step_key: str) -> tuple[Entry | None, str]:
+        """Return the verified entry, or None and what was damaged (it is gone then)."""
+        place = self._place(step_key)
+        entry, wrong = unseal(place, step_key)
+        if wrong:
+            _discard(place)
+        return entry, wrong
+
+    def keep(self, directory: Path, step_key: str) -> Entry:
+        """Move a sealed directory in. Where another run was first, theirs is used."""
+        place = self._place(step_key)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            directory.rename(place)
+        except OSError:
+            entry, _ = self.find(step_key)
+            if entry is not None:
+                remove(directory)
+                return entry
+            directory.rename(place)
+        return read(place)
+
+    def _place(self, step_key: str) -> Path:
+        return self._root / step_key[:2] / step_key
+
+
+def _entry(
+    directory: Path, values: Mapping[str, Json], outputs: Mapping[str, dict[str, list[Json]]]
+) -> Entry:
+    digests = {name: tree_digest(files) for name, files in outputs.items()}
+    return Entry(directory, values, digests)
+
+
+def _discard(place: Path) -> None:
+    """Rename before removal, so that no other run meets a half-removed entry."""
+    aside = place.with_name(f".{place.name}.damaged")
+    remove(aside)
+    place.rename(aside)
+    remove(aside)

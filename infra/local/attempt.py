@@ -1,0 +1,220 @@
+"""Tries a step until it ends well, its retries are used up, or the run is ended."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import threading
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, NamedTuple
+
+from infra.cache import OUTPUTS
+from infra.errors import StepFailed, TrefoilError
+from infra.local import LocalSettings
+from infra.local.ending import Ending
+from infra.local.rundir import RunDirectory, StepDirectory
+from infra.local.values import Results, render
+from infra.plan import Json, State, Step, as_text
+from infra.provider import Context
+from infra.storage import remove
+from infra.values import typed
+
+if TYPE_CHECKING:
+    from infra.local.process import Process
+
+FAILED, BAD_INPUT, TERMINATED = 1, 2, 143
+_RESTARTS = 20
+"""How often a step that ends by itself with code 143, as on a spot machine, is started again."""
+_TAIL = 15
+"""How many of its last lines a failed step shows."""
+
+
+class Outcome(NamedTuple):
+    """How a step ended, all attempts told."""
+
+    state: State
+    message: str = ""
+    code: int = 0
+    attempt: int = 1
+    ending: Ending = Ending()
+    values: Mapping[str, Json] = MappingProxyType({})
+
+
+class _Job(NamedTuple):
+    """A step, ready to be started."""
+
+    step: Step
+    place: StepDirectory
+    argv: list[str]
+    env: dict[str, str]
+
+
+class Attempts:
+    """Runs the steps of one run as processes."""
+
+    def __init__(
+        self,
+        run_id: str,
+        settings: LocalSettings,
+        directory: RunDirectory,
+        context: Context,
+    ) -> None:
+        self._run_id, self._directory, self._grace = run_id, directory, settings.grace
+        self._context = context
+        self._stopping = threading.Event()
+        self._lock = threading.Lock()
+        self._running: dict[str, Process] = {}
+        self._stopped: set[str] = set()
+
+    def prepare(self, step: Step, results: Results, key: str) -> Callable[[], Outcome]:
+        """Fill in the command; what comes back runs the step and never raises."""
+        place = self._directory.step(step.name)
+        outputs = (place.work / OUTPUTS).resolve()
+
+        def fill(kind: str, name: str) -> str:
+            if kind == "parameter":
+                return as_text(results.value(step.inputs[name], step.inputs))
+            if kind == "input_path":
+                return str(results.artifact(step.inputs[name])[0])
+            if kind == "run":
+                return results.run_field(name, step.name)
+            return str(outputs / name if kind == "output_path" else place.work.resolve() / name)
+
+        checkpoints = place.root.resolve() / "checkpoints" / key[:16]
+        env = {
+            **self._context(),
+            **step.env,
+            "TREFOIL_RUN_ID": self._run_id,
+            "TREFOIL_STEP": step.name,
+            "TREFOIL_CHECKPOINTS": str(checkpoints),
+            "TREFOIL_FAILURE": str(place.failure.resolve()),
+        }
+        argv = [render(argument, fill) for argument in step.argv]
+        job = _Job(step, place, argv, env)
+        return lambda: self._run(job)
+
+    def stop(self, kill: bool = False) -> None:
+        """Ask every running step to end; those that do not within the grace are killed."""
+        self._stopping.set()
+        with self._lock:
+            running = dict(self._running)
+        for name, process in running.items():
+            self._stopped.add(name)
+            if kill:
+                process.kill()
+                continue
+            process.terminate()
+            timer = threading.Timer(self._grace, process.kill)
+            timer.daemon = True
+            timer.start()
+
+    def _run(self, job: _Job) -> Outcome:
+        try:
+            return self._until_done(job)
+        except Exception as error:
+            return Outcome("failed", f"{job.step.name}: {error}", FAILED)
+
+    def _until_done(self, job: _Job) -> Outcome:
+        from infra.local.process import end_orphan
+
+        end_orphan(job.place, self._grace)
+        retry, failures, restarts = job.step.retry, 0, 0
+        wait = retry.backoff
+        while True:
+            number = (job.place.attempts() or [0])[-1] + 1
+            ending = self._once(job, number)
+            outcome = self._judge(job, ending, number)
+            if outcome.state in ("succeeded", "cancelled") or outcome.code == BAD_INPUT:
+                return outcome
+            if ending.code == TERMINATED and restarts < _RESTARTS:
+                restarts += 1
+                continue
+            failures += 1
+            if failures > retry.limit or self._stopping.wait(min(wait, retry.longest)):
+                return outcome
+            wait *= retry.factor
+
+    def _once(self, job: _Job, number: int) -> Ending:
+        from infra.local.process import Process  # subprocess: 3 ms that a cached run need not pay
+
+        remove(job.place.work)
+        (job.place.work / OUTPUTS).mkdir(parents=True)
+        job.place.failure.unlink(missing_ok=True)
+        env = {**job.env, "TREFOIL_ATTEMPT": str(number)}
+        with self._lock:
+            process = Process(job.argv, env, job.place, job.place.log(number))
+            self._running[job.step.name] = process
+        try:
+            return process.wait(job.step.timeout)
+        finally:
+            with self._lock:
+                del self._running[job.step.name]
+
+    def _judge(self, job: _Job, ending: Ending, number: int) -> Outcome:
+        if job.step.name in self._stopped and ending.code != 0:
+            return Outcome("cancelled", "ended on request", FAILED, number, ending)
+        if ending.code != 0:
+            code, message = _failure(job, ending, number)
+            return Outcome("failed", message, code, number, ending)
+        try:
+            return Outcome("succeeded", "", 0, number, ending, _collect(job))
+        except TrefoilError as error:
+            return Outcome("failed", str(error), FAILED, number, ending)
+
+
+def _collect(job: _Job) -> dict[str, Json]:
+    """Read the output parameters, and see that every output is there. Raises StepFailed."""
+    values: dict[str, Json] = {}
+    for name, kind in job.step.parameters.items():
+        try:
+            text = (job.place.work / name).read_text(encoding="utf-8")
+        except FileNotFoundError:
+            raise _left_out(job, name) from None
+        values[name] = typed(text if kind == "STRING" else text.strip(), kind, name)
+    for name in job.step.artifacts:
+        if not (job.place.work / OUTPUTS / name).exists():
+            raise _left_out(job, name)
+    return values
+
+
+def _left_out(job: _Job, name: str) -> StepFailed:
+    return StepFailed(f"{job.step.name} ended well but did not write its output {name}")
+
+
+def _failure(job: _Job, ending: Ending, number: int) -> tuple[int, str]:
+    """The exit code that the run takes over, and why the attempt failed, for a person."""
+    name = job.step.name
+    tail = _tail(job.place.log(number))
+    reason = _reason(job.place.failure)
+    if ending.timed_out:
+        return FAILED, f"{name} was ended after its timeout of {job.step.timeout:g} s{tail}"
+    if reason.get("kind") == "input":
+        return BAD_INPUT, f"{name}: {reason['message']}"
+    if reason:
+        return FAILED, f"{name}: {reason['message']}{tail}"
+    if ending.code < 0:
+        return FAILED, f"{name} was killed by signal {-ending.code}{_hint(-ending.code)}{tail}"
+    return FAILED, f"{name} ended with exit code {ending.code}{tail}"
+
+
+def _hint(number: int) -> str:
+    return ", perhaps for want of memory" if number == 9 else ""
+
+
+def _reason(file: Path) -> dict[str, str]:
+    """What the step itself says of its failure, where it keeps to the contract."""
+    with contextlib.suppress(OSError, ValueError):
+        found = json.loads(file.read_text(encoding="utf-8"))
+        if isinstance(found, dict) and "message" in found:
+            return found
+    return {}
+
+
+def _tail(log: Path) -> str:
+    with log.open("rb") as file:
+        file.seek(max(0, log.stat().st_size - 16384))
+        lines = file.read().decode(errors="replace").splitlines()
+    last = "".join(f"\n    {line}" for line in lines[-_TAIL:])
+    return f"\n  its last lines ({log}):{last}" if last else ""

@@ -1,0 +1,91 @@
+"""What goes into a step's cache key on this machine."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+from infra.local.code import Sources, environment
+from infra.local.rundir import StepDirectory
+from infra.local.values import Results
+from infra.plan import Json, Step, as_text, to_data
+from infra.storage import write_whole
+
+
+class Ingredients:
+    """Collects the ingredients of each step of one run."""
+
+    def __init__(self, workspace: Path, results: Results, steps: Mapping[str, Step]) -> None:
+        self._results, self._steps = results, steps
+        memory = workspace / "cache" / "sources.json"
+        memory.parent.mkdir(parents=True, exist_ok=True)
+        self._sources = Sources(Path.cwd(), memory)
+        self._environment = environment()
+
+    def of(self, step: Step) -> dict[str, Json]:
+        """Everything that decides what the step does. Raises Missing where an input is."""
+        inputs: dict[str, Json] = {}
+        for name, source in step.inputs.items():
+            if self._results.is_artifact(source, self._steps):
+                inputs[name] = f"sha256:{self._results.artifact(source)[1]}"
+            else:
+                inputs[name] = self._results.value(source, step.inputs)
+        words = ["".join(token.text for token in argument) for argument in step.argv]
+        asked = {token.text for arg in step.argv for token in arg if token.kind == "run"}
+        return {
+            "command": to_data(step.argv),
+            "env": dict(step.env),
+            "inputs": inputs,
+            "outputs": [*step.parameters, *step.artifacts],
+            "run": {name: self._results.run_field(name, step.name) for name in sorted(asked)},
+            "code": dict(self._sources.of(words)),
+            "environment": self._environment,
+        }
+
+    def write(self, place: StepDirectory, ingredients: Mapping[str, Json]) -> None:
+        """Keep them for ``why``."""
+        write_whole(place.ingredients, json.dumps(ingredients, sort_keys=True))
+
+    def remember(self) -> None:
+        """Save the digests of sources for the next run."""
+        self._sources.remember()
+
+
+def differences(before: Mapping[str, Json], now: Mapping[str, Json]) -> list[str]:
+    """Say what changed between two collections of ingredients, one sentence each."""
+    found: list[str] = []
+    for part, label in (("inputs", "input"), ("code", "code"), ("env", "environment variable")):
+        old, new = _mapping(before, part), _mapping(now, part)
+        for name in sorted(old.keys() | new.keys()):
+            if old.get(name) != new.get(name):
+                found.append(f"{label} {name} {_change(old.get(name), new.get(name), part)}")
+    if before.get("environment") != now.get("environment"):
+        found.append("the Python environment: a package or the interpreter changed")
+    if before.get("command") != now.get("command"):
+        found.append("the command changed")
+    if before.get("outputs") != now.get("outputs"):
+        found.append("the declared outputs changed")
+    if before.get("run") != now.get("run"):
+        found.append("it asks for the run's name, which is new each time")
+    return found
+
+
+def _mapping(ingredients: Mapping[str, Json], part: str) -> dict[str, Json]:
+    value = ingredients.get(part)
+    return value if isinstance(value, dict) else {}
+
+
+def _change(old: Json, new: Json, part: str) -> str:
+    if old is None:
+        return "is new"
+    if new is None:
+        return "is gone"
+    if part == "code" or str(old).startswith("sha256:"):
+        return "changed in content"
+    return f"changed from {_short(old)} to {_short(new)}"
+
+
+def _short(value: Json) -> str:
+    text = as_text(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."

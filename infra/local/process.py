@@ -1,0 +1,127 @@
+"""One attempt of one step, as a process group of its own."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+from infra.errors import InputError
+from infra.local.ending import Ending
+from infra.local.rundir import StepDirectory
+
+_PYTHONS = ("python", "python3")
+
+
+class Process:
+    """A running attempt. It leads its own process group, which ends with it."""
+
+    def __init__(
+        self, argv: list[str], env: Mapping[str, str], place: StepDirectory, log: Path
+    ) -> None:
+        """Start it. Raises InputError where the program is not on PATH."""
+        self._started = time.monotonic()
+        self._reaping = threading.Lock()
+        with place.alive.open("a+") as alive, log.open("wb") as out:
+            fcntl.flock(alive, fcntl.LOCK_EX)
+            self._popen = subprocess.Popen(
+                [program(argv[0]), *argv[1:]],
+                env={**os.environ, **env},
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                pass_fds=(alive.fileno(),),  # the lock lives as long as any process of the step
+            )
+            alive.truncate(0)
+            alive.write(str(self._popen.pid))
+
+    def wait(self, timeout: float | None) -> Ending:
+        """Wait for the end of the attempt; past ``timeout`` seconds it is killed."""
+        late = threading.Event()
+        timer = threading.Timer(timeout, self._too_late, (late,)) if timeout else None
+        if timer:
+            timer.daemon = True
+            timer.start()
+        if hasattr(os, "waitid"):  # while it is not reaped, its group's number is still its own
+            os.waitid(os.P_PID, self._popen.pid, os.WEXITED | os.WNOWAIT)
+            self._signal(signal.SIGKILL)  # whatever it left behind in its group
+        with self._reaping:
+            _, status, used = os.wait4(self._popen.pid, 0)
+            self._popen.returncode = os.waitstatus_to_exitcode(status)
+        if timer:
+            timer.cancel()
+        return Ending(
+            code=self._popen.returncode,
+            seconds=time.monotonic() - self._started,
+            cpu_seconds=used.ru_utime + used.ru_stime,
+            peak_mb=used.ru_maxrss / (1024 if sys.platform == "linux" else 1024 * 1024),
+            timed_out=late.is_set(),
+        )
+
+    def terminate(self) -> None:
+        """Ask the group to end: a step that can saves a checkpoint first."""
+        self._signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """End the group at once."""
+        self._signal(signal.SIGKILL)
+
+    def _too_late(self, late: threading.Event) -> None:
+        late.set()
+        self.kill()
+
+    def _signal(self, number: signal.Signals) -> None:
+        with self._reaping, contextlib.suppress(ProcessLookupError, PermissionError):
+            if self._popen.returncode is None:
+                os.killpg(self._popen.pid, number)
+
+
+def program(name: str) -> str:
+    """The program that a command starts with: ``python`` means this interpreter.
+
+    Raises InputError where it is not on PATH.
+    """
+    if name in _PYTHONS:
+        return sys.executable
+    import shutil
+
+    found = shutil.which(name)
+    if found is None:
+        raise InputError(
+            f"the program {name} is not on PATH; install it here, or run the step in its image"
+        )
+    return found
+
+
+def end_orphan(place: StepDirectory, grace: float) -> None:
+    """End what an earlier, killed run of this step left running, and wait until it has gone."""
+    try:
+        alive = place.alive.open("r+")
+    except FileNotFoundError:
+        return
+    with alive:
+        deadline = time.monotonic() + grace
+        number = signal.SIGTERM
+        while not _free(alive):
+            with contextlib.suppress(ValueError, ProcessLookupError, PermissionError):
+                alive.seek(0)
+                os.killpg(int(alive.read()), number)
+            if time.monotonic() > deadline:
+                number = signal.SIGKILL
+            time.sleep(0.05)
+
+
+def _free(alive: object) -> bool:
+    try:
+        fcntl.flock(alive, fcntl.LOCK_EX | fcntl.LOCK_NB)  # type: ignore[arg-type]
+    except BlockingIOError:
+        return False
+    return True

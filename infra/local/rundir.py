@@ -1,0 +1,188 @@
+"""The directory of one run, and the only file that knows its layout.
+
+runs/RUN_ID/
+    request.json         what was asked for
+    events.jsonl         every state that the run and its steps entered, appended
+    lock                 held, with its pid inside, by the process that drives the run
+    steps/STEP/
+        ATTEMPT.log      what the step printed
+        work/            an attempt's outputs until it has ended well; never trusted
+        result/          sealed outputs of a step that is not cached
+        outputs          link to the outputs, wherever they lie
+        ingredients.json what went into the cache key: ``why`` compares these
+        checkpoints/     outlive a retry and a restart
+        alive            held by the step's processes; ``failure.json`` says why it failed
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import IO, Any
+
+from infra import cache
+from infra.cache import Entry
+from infra.errors import InputError
+from infra.plan import FINAL, Event, Json, RunRef, Status, to_data
+from infra.storage import write_whole
+
+
+class StepDirectory:
+    """Where one step of a run keeps what it needs."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.work = root / "work"
+        self.result = root / "result"
+        self.outputs = root / "outputs"
+        self.alive = root / "alive"
+        self.failure = root / "failure.json"
+        self.ingredients = root / "ingredients.json"
+
+    def log(self, attempt: int) -> Path:
+        """The log of one attempt, numbered from 1 over all restarts of the run."""
+        return self.root / f"{attempt}.log"
+
+    def attempts(self) -> list[int]:
+        """Numbers of the attempts there were."""
+        return sorted(int(log.stem) for log in self.root.glob("*.log"))
+
+    def link(self, entry: Entry) -> None:
+        """Let ``outputs`` point at what the step left, wherever that lies."""
+        self.outputs.unlink(missing_ok=True)
+        target = os.path.relpath(entry.directory, self.root)
+        self.outputs.symlink_to(target, target_is_directory=True)
+
+    def ingredients_used(self) -> dict[str, Json]:
+        """What went into the cache key; empty where the step was never reached."""
+        try:
+            found: dict[str, Json] = json.loads(self.ingredients.read_text(encoding="utf-8"))
+            return found
+        except (OSError, ValueError):
+            return {}
+
+    def entry(self) -> Entry | None:
+        """What the step left, if it has ended well."""
+        return cache.read(self.outputs) if self.outputs.exists() else None
+
+
+class RunDirectory:
+    """Where one run keeps what it needs."""
+
+    def __init__(self, workspace: Path, run_id: str) -> None:
+        self.run = RunRef("local", run_id)
+        self.root = workspace / "runs" / run_id
+        self._lock: IO[str] | None = None
+        self._events: IO[str] | None = None
+
+    def exists(self) -> bool:
+        """Whether there is such a run."""
+        return (self.root / "events.jsonl").exists()
+
+    def step(self, name: str) -> StepDirectory:
+        """The directory of one step."""
+        return StepDirectory(self.root / "steps" / name)
+
+    def acquire(self) -> bool:
+        """Become the process that drives the run; False while another one does."""
+        self.root.mkdir(parents=True, exist_ok=True)
+        lock = (self.root / "lock").open("a+", encoding="utf-8")
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.close()
+            return False
+        lock.truncate(0)
+        lock.write(str(os.getpid()))
+        lock.flush()
+        self._lock = lock
+        self._events = (self.root / "events.jsonl").open("a", encoding="utf-8")
+        return True
+
+    def release(self) -> None:
+        """Let go of the run."""
+        for held in (self._events, self._lock):
+            if held is not None:
+                held.close()
+        self._events = self._lock = None
+
+    def driver(self) -> int | None:
+        """Pid of the process that drives the run now, if one does."""
+        try:
+            with (self.root / "lock").open(encoding="utf-8") as lock:
+                try:
+                    fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    return int(lock.read() or 0) or None
+        except FileNotFoundError:
+            return None
+        return None
+
+    def record(self, event: Event, **extra: Json) -> None:
+        """Append one event."""
+        if self._events is None:
+            raise RuntimeError("only the process that drives a run records its events")
+        data = to_data(event)
+        assert isinstance(data, dict)  # noqa: S101  an Event is a dataclass
+        self._events.write(json.dumps(data | extra) + "\n")
+        self._events.flush()
+
+    def lines(self) -> Iterator[dict[str, Json]]:
+        """The events as they were recorded; a line cut off by a crash is passed over."""
+        try:
+            text = (self.root / "events.jsonl").read_text(encoding="utf-8")
+        except FileNotFoundError:
+            return
+        for line in text.splitlines():
+            try:
+                yield json.loads(line)
+            except ValueError:
+                continue
+
+    def events(self) -> Iterator[Event]:
+        """The events, oldest first."""
+        for line in self.lines():
+            yield Event(**{name: line[name] for name in Event._fields})  # type: ignore[arg-type]
+
+    def status(self) -> Status:
+        """Fold the events. Raises InputError where there is no such run."""
+        if not self.exists():
+            raise InputError(
+                f"there is no run {self.run.run_id} here; see: python -m pipelines list"
+            )
+        steps: dict[str, Event] = {}
+        whole = Event("", "waiting")
+        for event in self.events():
+            if event.step:
+                steps[event.step] = event
+            else:
+                whole = event
+        if whole.state not in FINAL and self.driver() is None:
+            return Status(
+                self.run, "cancelled", steps,
+                "the process of this run is gone; give the same command again to finish it",
+            )  # fmt: skip
+        return Status(self.run, whole.state, steps, whole.message)
+
+    def cached(self, step: str) -> bool:
+        """Whether caching is on for the step."""
+        plan: Any = self.request()["plan"]
+        return any(each["name"] == step and each["cache"] for each in plan["steps"])
+
+    def write_request(self, body: Mapping[str, Json]) -> None:
+        """Keep what was asked for, for ``report`` and for people."""
+        write_whole(self.root / "request.json", json.dumps(dict(body)))
+
+    def request(self) -> dict[str, Json]:
+        """What was asked for."""
+        found: dict[str, Json] = json.loads((self.root / "request.json").read_text("utf-8"))
+        return found
+
+
+def run_ids(workspace: Path) -> list[str]:
+    """The runs of a workspace, newest first."""
+    logs = (workspace / "runs").glob("*/events.jsonl")
+    return [log.parent.name for log in sorted(logs, key=lambda log: -log.stat().st_mtime_ns)]

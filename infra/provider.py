@@ -1,0 +1,137 @@
+"""The seam: a place is one folder here, with the same verbs as every other.
+
+``infra/NAME/__init__.py`` says who it is (``PROVIDER``) and imports no SDK. Its ``lower.py`` turns
+a Plan into a Request and its ``client.py`` does the rest; both are loaded when a verb is used.
+Folders with a PROVIDER are found by looking; nothing lists them.
+
+    lower.lower(plan, settings, run_id) -> Request       pure: no SDK, no network, no clock
+    client.submit(request, context) -> RunRef            the same run twice attaches, never doubles
+    client.follow(run, settings) -> Iterator[Event]      until the run has ended
+    client.status(run, settings) -> Status
+    client.logs(run, settings, step, follow) -> Iterator[LogLine]
+    client.outputs(run, settings) -> {step: {output: value or path}}
+    client.why(run, settings, step) -> list[str]         reasons why a step ran, or did not
+    client.cancel(run, settings) -> bool                 False when it had ended already
+    client.list_runs(settings) -> list[RunRef]           newest first
+    lower.price(plan, settings) -> float                 ceiling in US dollars
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, Literal, NamedTuple, TypeAlias
+
+from infra.errors import InputError, UnsupportedError, nearest
+from infra.plan import Event, Json, LogLine, Plan, Request, RunRef, Status
+
+Context: TypeAlias = Callable[[], Mapping[str, str]]
+Capability = Literal["gpu", "spot", "multi-node", "rehearsal", "docker"]
+
+
+class Provider(NamedTuple):
+    """A place where plans run.
+
+    ``settings`` is a dataclass; ``missing`` gives the reason for each thing it cannot do.
+    """
+
+    name: str
+    summary: str
+    settings: type
+    missing: Mapping[Capability, str]
+
+    def check(self, plan: Plan) -> None:
+        """Refuse, before anything is sent, what this place cannot do. Raises UnsupportedError."""
+        for step in plan.steps:
+            wants: dict[Capability, bool] = {
+                "gpu": step.resources.accelerators > 0,
+                "spot": step.resources.spot,
+                "multi-node": step.resources.nodes > 1,
+            }
+            for capability, wanted in wants.items():
+                if wanted:
+                    self.require(capability, f"step {step.name}")
+
+    def require(self, capability: Capability, who: str) -> None:
+        """Raise UnsupportedError, with the reason, where this place lacks the capability."""
+        if capability in self.missing:
+            raise UnsupportedError(
+                f"{who} asks for {capability}, and {self.name} cannot: {self.missing[capability]}"
+            )
+
+    def lower(self, plan: Plan, settings: Any, run_id: str) -> Request:
+        """Turn the plan into what will be sent."""
+        self.check(plan)
+        request: Request = self._module("lower").lower(plan, settings, run_id)
+        return request
+
+    def price(self, plan: Plan, settings: Any) -> float:
+        """The most that a run of the plan can cost, in US dollars."""
+        ceiling: float = self._module("lower").price(plan, settings)
+        return ceiling
+
+    def submit(self, request: Request, settings: Any, context: Context) -> RunRef:
+        """Start the run, or attach to it.
+
+        ``context`` gives what is added to every step's environment; asked once, when it is needed.
+        """
+        run: RunRef = self._module("client").submit(request, settings, context)
+        return run
+
+    def follow(self, run: RunRef, settings: Any) -> Iterator[Event]:
+        """Yield what happens until the run has ended."""
+        events: Iterator[Event] = self._module("client").follow(run, settings)
+        return events
+
+    def status(self, run: RunRef, settings: Any) -> Status:
+        """Say where the run stands. Raises InputError on an unknown run."""
+        status: Status = self._module("client").status(run, settings)
+        return status
+
+    def logs(self, run: RunRef, settings: Any, step: str, follow: bool) -> Iterator[LogLine]:
+        """Yield what the steps printed, ``step`` empty for all of them."""
+        lines: Iterator[LogLine] = self._module("client").logs(run, settings, step, follow)
+        return lines
+
+    def outputs(self, run: RunRef, settings: Any) -> Mapping[str, Mapping[str, Json]]:
+        """What the steps that ended well left: values, and where the artefacts lie."""
+        found: Mapping[str, Mapping[str, Json]] = self._module("client").outputs(run, settings)
+        return found
+
+    def why(self, run: RunRef, settings: Any, step: str) -> list[str]:
+        """Say why a step ran, or did not. Raises InputError on an unknown run or step."""
+        reasons: list[str] = self._module("client").why(run, settings, step)
+        return reasons
+
+    def cancel(self, run: RunRef, settings: Any) -> bool:
+        """End the run; safe to repeat. False when it had ended already."""
+        ended: bool = self._module("client").cancel(run, settings)
+        return ended
+
+    def list_runs(self, settings: Any) -> list[RunRef]:
+        """The runs that this place knows, newest first."""
+        runs: list[RunRef] = self._module("client").list_runs(settings)
+        return runs
+
+    def _module(self, name: str) -> Any:
+        return importlib.import_module(f"infra.{self.name}.{name}")
+
+
+def names() -> list[str]:
+    """Names of the places there are: the folders here with a PROVIDER."""
+    here = Path(__file__).parent
+    return sorted(
+        init.parent.name
+        for init in here.glob("*/__init__.py")
+        if "PROVIDER" in init.read_text(encoding="utf-8")
+    )
+
+
+def get(name: str) -> Provider:
+    """Return the place called ``name``. Raises InputError with the nearest right name."""
+    known = names()
+    if name not in known:
+        raise InputError(f"there is no provider {name}; {nearest(name, known, 'there is ')}")
+    provider: Provider = importlib.import_module(f"infra.{name}").PROVIDER
+    return provider

@@ -1,0 +1,130 @@
+"""DSL -> IR, kept by a hash of its sources, so that kfp is imported only after a change.
+
+kfp runs in a process of its own (``python -m pipelines.compile FILE OUT``): its import takes 80 MB
+that a run would otherwise hold to its end.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from infra.errors import InputError
+from infra.storage import write_whole
+
+GENERATIVE = Path(__file__).with_name("generative.py")
+_PINS = Path(__file__).parent.parent / "pyproject.toml"
+
+
+def load(pipeline: str, workspace: Path) -> dict[str, Any]:
+    """Return {"pipeline": IR, "platforms": ...} of a file; without a name, of our own pipeline.
+
+    A ``.py`` file is compiled first: it holds one @dsl.pipeline. Raises InputError.
+    """
+    source = Path(pipeline) if pipeline else GENERATIVE
+    try:
+        content = source.read_bytes()
+    except OSError as error:
+        raise InputError(f"the pipeline {source} cannot be read: {error.strerror}") from None
+    pins = _PINS.read_bytes() if source.suffix == ".py" else b""
+    kept = workspace / "ir" / f"{hashlib.sha256(content + pins).hexdigest()[:32]}.json"
+    try:
+        document: dict[str, Any] = json.loads(kept.read_text(encoding="utf-8"))
+        return document
+    except (OSError, ValueError):  # not kept yet, or damaged: made anew
+        text = _compile(source) if source.suffix == ".py" else content.decode(errors="replace")
+        document = _parsed(source, text)
+    _keep(kept, document)
+    return document
+
+
+def _keep(kept: Path, document: dict[str, Any]) -> None:
+    try:
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(kept, json.dumps(document))
+    except OSError:
+        return  # a dry run works in a read-only workspace; a run will refuse it in its own words
+
+
+def _parsed(source: Path, text: str) -> dict[str, Any]:
+    import yaml
+
+    try:
+        documents = [each for each in yaml.load_all(text, yaml.CSafeLoader) if each is not None]
+    except yaml.YAMLError as error:
+        reason = str(error).replace("\n", " ")
+        raise InputError(f"the pipeline {source} is not YAML: {reason}") from None
+    if not documents or not all(isinstance(each, dict) for each in documents):
+        raise InputError(f"the pipeline {source} holds no KFP IR; compile it with kfp first")
+    return {"pipeline": documents[0], "platforms": documents[1] if len(documents) > 1 else {}}
+
+
+def _compile(source: Path) -> str:
+    import subprocess
+
+    _lint(source)
+    run = subprocess.run(
+        [sys.executable, "-m", "pipelines.compile", str(source)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if run.returncode:
+        reason = (run.stderr.strip().splitlines() or ["no reason given"])[-1]
+        raise InputError(f"the pipeline {source} does not compile: {reason}")
+    return run.stdout
+
+
+def _lint(source: Path) -> None:
+    """Refuse a compound condition: kfp 2.17 compiles ``a and b`` to ``b`` alone, without a word."""
+    import ast
+
+    try:
+        nodes = list(ast.walk(ast.parse(source.read_text(encoding="utf-8"))))
+    except SyntaxError as error:
+        raise InputError(f"the pipeline {source}, line {error.lineno}: {error.msg}") from None
+    for node in nodes:
+        if not isinstance(node, ast.Call) or not node.args:
+            continue
+        name = node.func.attr if isinstance(node.func, ast.Attribute) else ""
+        if name in ("If", "Elif", "Condition") and isinstance(node.args[0], ast.BoolOp):
+            raise InputError(
+                f"the pipeline {source}, line {node.lineno}: dsl.{name} with and/or compiles to "
+                "its last part alone; let one step write a single boolean and compare that"
+            )
+
+
+def _main() -> None:
+    """Compile the one pipeline of a file and print its IR."""
+    import importlib.util
+    import tempfile
+    import warnings
+
+    warnings.simplefilter("ignore")
+    try:
+        from kfp import compiler
+        from kfp.dsl.base_component import BaseComponent
+        from kfp.dsl.graph_component import GraphComponent
+    except ImportError:
+        sys.exit("compiling needs kfp: run `make setup`, or install the extra kfp")
+    spec = importlib.util.spec_from_file_location("trefoil_pipeline", sys.argv[1])
+    if spec is None or spec.loader is None:
+        sys.exit(f"{sys.argv[1]} is not a Python file")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    found = [each for each in vars(module).values() if isinstance(each, GraphComponent)]
+    if len(found) != 1:
+        components = sum(isinstance(each, BaseComponent) for each in vars(module).values())
+        sys.exit(f"it has {len(found)} @dsl.pipeline and {components} components; it needs one")
+    with tempfile.TemporaryDirectory() as place:
+        out = Path(place, "pipeline.yaml")
+        compiler.Compiler().compile(found[0], str(out))
+        sys.stdout.write(out.read_text(encoding="utf-8"))
+
+
+if __name__ == "__main__":
+    _main()

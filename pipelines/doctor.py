@@ -1,0 +1,89 @@
+"""``python -m pipelines doctor``: is this machine, and is this workspace, fit for a run?"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from infra import provider as providers
+from infra.errors import TrefoilError
+from infra.plan import Json
+from pipelines import cli, settings
+
+_LIBRARIES = {
+    "train": ("torch", "sklearn", "pyarrow"),
+    "tracking": ("mlflow",),
+    "serve": ("onnxruntime", "starlette"),
+    "data": ("dvc",),
+    "kfp": ("kfp",),
+}
+_ROOM_GB = 2.0
+
+
+class Check(NamedTuple):
+    """One thing that was looked at. ``needed`` ones decide the exit code."""
+
+    name: str
+    well: bool
+    words: str
+    needed: bool = True
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Flags of ``doctor``."""
+    parser.add_argument("--settings", metavar="FILE", help="settings in TOML or JSON")
+    parser.add_argument("--json", action="store_true", help="one JSON document on stdout")
+
+
+def doctor(arguments: argparse.Namespace) -> int:
+    """Look at everything a run needs; 0 if all that is needed is there, else 2."""
+    checks = list(_checks(arguments.settings))
+    if arguments.json:
+        document: Json = [
+            {"name": c.name, "well": c.well, "words": c.words, "needed": c.needed} for c in checks
+        ]
+        cli.answer(document)
+    else:
+        for check in checks:
+            mark = "✓" if check.well else "✗" if check.needed else "–"
+            print(f"{mark} {check.name:<10} {check.words}")
+    return cli.WRONG if any(c.needed and not c.well for c in checks) else cli.DONE
+
+
+def _checks(file: str | None) -> Iterator[Check]:
+    version = ".".join(str(part) for part in sys.version_info[:3])
+    yield Check("python", sys.version_info >= (3, 11), f"{version} at {sys.executable}")
+    for extra, libraries in _LIBRARIES.items():
+        missing = [name for name in libraries if importlib.util.find_spec(name) is None]
+        words = f"{', '.join(missing)} missing: make setup" if missing else ", ".join(libraries)
+        yield Check(extra, not missing, words)
+    for program in ("git", "docker"):
+        found = shutil.which(program)
+        yield Check(program, bool(found), found or "not on PATH", needed=False)
+    yield from _workspace(file)
+
+
+def _workspace(file: str | None) -> Iterator[Check]:
+    try:
+        common, _ = settings.load(providers.get("local"), file, os.environ, {})
+    except TrefoilError as error:
+        yield Check("settings", False, str(error))
+        return
+    yield Check("settings", True, file or "defaults and environment")
+    workspace = Path(common.workspace)
+    try:
+        workspace.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=workspace):
+            pass
+    except OSError as error:
+        yield Check("workspace", False, f"{workspace} cannot be written: {error.strerror}")
+        return
+    free = shutil.disk_usage(workspace).free / 1e9
+    yield Check("workspace", free > _ROOM_GB, f"{workspace}, {free:.0f} GB free")

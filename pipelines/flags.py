@@ -1,0 +1,36 @@
+"""Flags that verbs share; argparse alone, so that --help costs nothing else."""
+
+from __future__ import annotations
+
+import argparse
+
+
+def add_flags(parser: argparse.ArgumentParser) -> None:
+    """The flags of ``run`` and ``plan``."""
+    add = parser.add_argument
+    add("--provider", default="local", metavar="NAME", help="where to run (default: local)")
+    add("--recipe", metavar="NAME", help="which model to train (default: vae)")
+    add(
+        "--pipeline", default="", metavar="FILE", help="another pipeline: KFP IR, or its DSL in .py"
+    )
+    add("--param", action="append", default=[], metavar="NAME=VALUE", help="set a parameter")
+    add("--data", metavar="PATH", help="a dataset's name, or a file or folder of yours")
+    add("--settings", metavar="FILE", help="settings in TOML or JSON")
+    add("--gpu", metavar="KIND:COUNT", help="accelerators for the training step, such as A100:8")
+    add("--spot", action="store_true", help="train on interruptible machines")
+    add("--step", metavar="NAME", help="only this step and those it needs")
+    add("--max-cost", type=float, metavar="DOLLARS", help="refuse a plan that may cost more")
+    add("--no-cache", action="store_true", help="run every step anew")
+
+
+def add_place(parser: argparse.ArgumentParser) -> None:
+    """The flags of every verb that asks a provider about its runs."""
+    parser.add_argument("--provider", default="local", metavar="NAME", help="where it runs")
+    parser.add_argument("--settings", metavar="FILE", help="settings in TOML or JSON")
+    parser.add_argument("--json", action="store_true", help="one JSON document on stdout")
+
+
+def add_run(parser: argparse.ArgumentParser) -> None:
+    """The flags of every verb that is about one run."""
+    parser.add_argument("run", nargs="?", metavar="RUN", help="id of the run (default: the newest)")
+    add_place(parser)

@@ -1,0 +1,395 @@
+"""KFP IR -> Plan: the only file that knows the IR's shape.
+
+Nested DAGs (conditions, exit handlers, pipelines in pipelines) are flattened. Every input is
+followed through the scopes to whoever produces it, by its binding; names are never taken apart.
+What is not read is refused by one sentence naming the step and the construct. Loops, importers,
+lightweight components and Concat/IfPresent have no reading yet: ``_REFUSED`` is their place.
+
+IR: kubeflow/pipelines api/v2alpha1/pipeline_spec.proto, schema version 2.1.0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, NamedTuple, TypeAlias
+
+from infra.errors import InputError, nearest
+from infra.plan import (
+    All,
+    Condition,
+    Constant,
+    FinalStatus,
+    FirstOf,
+    Json,
+    Output,
+    Parameter,
+    Plan,
+    Resources,
+    Retry,
+    Source,
+    Step,
+    Template,
+    as_text,
+)
+from infra.values import bind, neat, quantity, seconds
+from pipelines.expressions import parse_argument, parse_condition
+
+SCHEMA_VERSION = "2.1.0"
+Node: TypeAlias = Mapping[str, Any]
+Path: TypeAlias = tuple[str, ...]
+
+_KNOWN: dict[str, set[str]] = {
+    "pipeline": {
+        "components", "defaultPipelineRoot", "deploymentSpec", "pipelineInfo", "root",
+        "schemaVersion", "sdkVersion",
+    },
+    "component": {
+        "dag", "executorLabel", "inputDefinitions", "outputDefinitions", "singlePlatformSpecs",
+        "taskConfigPassthroughs",
+    },
+    "task": {
+        "artifactIterator", "cachingOptions", "componentRef", "dependentTasks", "inputs",
+        "iteratorPolicy", "parameterIterator", "retryPolicy", "taskInfo", "triggerPolicy",
+    },
+    "container": {"args", "command", "env", "image", "lifecycle", "resources"},
+}  # fmt: skip
+
+_REFUSED: dict[str, str] = {
+    "parameterIterator": "a loop (dsl.ParallelFor)",
+    "artifactIterator": "a loop over artefacts (dsl.ParallelFor)",
+    "singlePlatformSpecs": "a component of one platform alone",
+    "taskConfigPassthroughs": "a task config passthrough",
+    "lifecycle": "a container lifecycle hook",
+    "importer": "an importer (dsl.importer)",
+    "resolver": "a resolver",
+    "customJob": "a Vertex AI custom job",
+}
+
+
+def read(document: Node, given: Mapping[str, Json] | None = None) -> Plan:
+    """Read compiled IR into a Plan bound to the parameters ``given``.
+
+    ``document`` is {"pipeline": IR, "platforms": the optional second YAML document}. A value given
+    as text is read by its parameter's type. Raises InputError.
+    """
+    pipeline = document.get("pipeline")
+    if not isinstance(pipeline, Mapping) or "pipelineInfo" not in pipeline:
+        raise InputError("this is not KFP IR: it has no pipelineInfo; compile the pipeline first")
+    version = pipeline.get("schemaVersion")
+    if version != SCHEMA_VERSION:
+        raise InputError(
+            f"this IR is of schema version {version}; Trefoil reads {SCHEMA_VERSION}: "
+            "compile the pipeline with kfp 2.x"
+        )
+    _check(pipeline, "pipeline", "the pipeline")
+    try:
+        return _Reader(pipeline, document.get("platforms") or {}).plan(given or {})
+    except (KeyError, TypeError, AttributeError, IndexError) as error:
+        raise InputError(
+            f"this IR is damaged: {type(error).__name__} {error} while reading it; compile it anew"
+        ) from error
+
+
+class _Scope(NamedTuple):
+    """What the tasks of one DAG see: its inputs by name, and what holds for all of them."""
+
+    path: Path
+    component: str | None
+    inputs: Mapping[str, Source]
+    when: tuple[Condition, ...] = ()
+    after: tuple[Path, ...] = ()
+    always: bool = False
+
+
+class _Reader:
+    def __init__(self, pipeline: Node, platforms: Node) -> None:
+        self._pipeline = pipeline
+        self._platforms = platforms
+        self._names = _step_names(list(self._leaves((), pipeline["root"])))
+
+    def plan(self, given: Mapping[str, Json]) -> Plan:
+        root = self._pipeline["root"]
+        definitions = root.get("inputDefinitions", {})
+        if definitions.get("artifacts"):
+            name = next(iter(definitions["artifacts"]))
+            raise InputError(f"the pipeline takes the artefact {name} as input; give it a path")
+        self._values = bind(definitions.get("parameters", {}), given)
+        inputs: dict[str, Source] = {name: Parameter(name) for name in self._values}
+        steps = list(self._steps(_Scope((), None, inputs)))
+        info = self._pipeline["pipelineInfo"]
+        return Plan(
+            name=info["name"],
+            steps=_in_order(steps),
+            parameters=self._values,
+            description=info.get("description", ""),
+        )
+
+    # --- walking the DAGs
+
+    def _component(self, task: Node) -> Node:
+        component: Node = self._pipeline["components"][task["componentRef"]["name"]]
+        return component
+
+    def _tasks(self, path: Path) -> Mapping[str, Node]:
+        tasks: Mapping[str, Node] = self._dag(path)["tasks"]
+        return tasks
+
+    def _dag(self, path: Path) -> Node:
+        component: Node = self._pipeline["root"]
+        for name in path:
+            component = self._component(component["dag"]["tasks"][name])
+        dag: Node = component["dag"]
+        return dag
+
+    def _leaves(self, path: Path, component: Node) -> Iterator[Path]:
+        if "dag" not in component:
+            yield path
+            return
+        for name, task in component["dag"]["tasks"].items():
+            yield from self._leaves((*path, name), self._component(task))
+
+    def _steps_in(self, path: Path) -> tuple[str, ...]:
+        component: Node = {"dag": {}}
+        tasks = self._pipeline["root"]["dag"]["tasks"]
+        for name in path:
+            component = self._component(tasks[name])
+            tasks = component.get("dag", {}).get("tasks", {})
+        return tuple(self._names[leaf] for leaf in self._leaves(path, component))
+
+    def _steps(self, scope: _Scope) -> Iterator[Step]:
+        for name, task in self._tasks(scope.path).items():
+            where = f"step {name}"
+            _check(task, "task", where)
+            component = self._component(task)
+            _check(component, "component", where)
+            inner = self._inner_scope(scope, name, task, component)
+            if "dag" in component:
+                yield from self._steps(inner)
+            else:
+                yield self._step(inner, task, component)
+
+    def _inner_scope(self, scope: _Scope, name: str, task: Node, component: Node) -> _Scope:
+        path = (*scope.path, name)
+        inputs = self._inputs(scope, name, task, component)
+        trigger = task.get("triggerPolicy", {})
+        when = scope.when
+        if condition := trigger.get("condition"):
+            when = (*when, parse_condition(condition, f"step {name}", _lookup(inputs, name)))
+        after = tuple((*scope.path, other) for other in task.get("dependentTasks", ()))
+        return _Scope(
+            path=path,
+            component=task["componentRef"]["name"],
+            inputs=inputs,
+            when=when,
+            after=(*scope.after, *after),
+            always=trigger.get("strategy") == "ALL_UPSTREAM_TASKS_COMPLETED",
+        )
+
+    # --- following inputs to their producers
+
+    def _inputs(self, scope: _Scope, name: str, task: Node, component: Node) -> dict[str, Source]:
+        sources: dict[str, Source] = {}
+        definitions = component.get("inputDefinitions", {})
+        for key, definition in definitions.get("parameters", {}).items():
+            if "defaultValue" in definition:
+                value = neat(definition["defaultValue"], definition.get("parameterType", "STRING"))
+                sources[key] = Constant(value)
+        for key, definition in definitions.get("artifacts", {}).items():
+            if definition.get("isArtifactList"):
+                raise InputError(f"step {name} takes a list of artefacts as {key}: not read yet")
+        bindings = task.get("inputs", {})
+        for key, binding in bindings.get("parameters", {}).items():
+            kind = definitions.get("parameters", {}).get(key, {}).get("parameterType", "STRING")
+            sources[key] = self._parameter(scope, name, key, binding, kind)
+        for key, binding in bindings.get("artifacts", {}).items():
+            sources[key] = self._artifact(scope, name, binding)
+        return sources
+
+    def _parameter(self, scope: _Scope, name: str, key: str, binding: Node, kind: str) -> Source:
+        if "parameterExpressionSelector" in binding:
+            raise InputError(
+                f"step {name} takes only a part of a value as {key}, which Trefoil does not read "
+                "yet; pass the whole value"
+            )
+        if "componentInputParameter" in binding:
+            return _lookup(scope.inputs, name)(binding["componentInputParameter"])
+        if "taskOutputParameter" in binding:
+            output = binding["taskOutputParameter"]
+            producer = (*scope.path, output["producerTask"])
+            return self._output("parameters", producer, output["outputParameterKey"])
+        if "taskFinalStatus" in binding:
+            task = binding["taskFinalStatus"]["producerTask"]
+            return FinalStatus(task, self._steps_in((*scope.path, task)))
+        value = neat(binding["runtimeValue"]["constant"], kind)
+        if isinstance(value, str) and "{{$" in value:
+            return Template(parse_argument(value, f"step {name}, input {key}"))
+        return Constant(value)
+
+    def _artifact(self, scope: _Scope, name: str, binding: Node) -> Source:
+        if "componentInputArtifact" in binding:
+            return _lookup(scope.inputs, name)(binding["componentInputArtifact"])
+        output = binding["taskOutputArtifact"]
+        producer = (*scope.path, output["producerTask"])
+        return self._output("artifacts", producer, output["outputArtifactKey"])
+
+    def _output(self, kind: str, producer: Path, key: str) -> Source:
+        if producer in self._names:
+            return Output(self._names[producer], key)
+        definition = self._dag(producer)["outputs"][kind][key]
+        if "valueFromParameter" in definition:
+            selectors = [definition["valueFromParameter"]]
+        elif "valueFromOneof" in definition:
+            selectors = definition["valueFromOneof"]["parameterSelectors"]
+        else:
+            selectors = definition["artifactSelectors"]
+        found = [
+            self._output(
+                kind,
+                (*producer, selector["producerSubtask"]),
+                selector.get("outputParameterKey") or selector["outputArtifactKey"],
+            )
+            for selector in selectors
+        ]
+        if len(found) == 1:
+            return found[0]
+        flat = [each.outputs if isinstance(each, FirstOf) else (each,) for each in found]
+        return FirstOf(tuple(out for group in flat for out in group if isinstance(out, Output)))
+
+    # --- one container
+
+    def _step(self, scope: _Scope, task: Node, component: Node) -> Step:
+        name = self._names[scope.path]
+        label = component["executorLabel"]
+        container = self._container(name, label)
+        outputs = component.get("outputDefinitions", {})
+        argv = (*container.get("command", ()), *container.get("args", ()))
+        platforms = {
+            platform: spec["deploymentSpec"]["executors"][label]
+            for platform, spec in self._platforms.get("platforms", {}).items()
+            if label in spec.get("deploymentSpec", {}).get("executors", {})
+        }
+        deadline = platforms.get("kubernetes", {}).get("activeDeadlineSeconds")
+        after = dict.fromkeys(step for path in scope.after for step in self._steps_in(path))
+        return Step(
+            name=name,
+            image=self._known(container["image"], scope, name),
+            argv=tuple(parse_argument(text, f"step {name}") for text in argv),
+            env={item["name"]: item.get("value", "") for item in container.get("env", ())},
+            inputs=self._used(scope.inputs, component),
+            parameters={
+                key: item["parameterType"] for key, item in outputs.get("parameters", {}).items()
+            },
+            artifacts={
+                key: item["artifactType"].get("schemaTitle", "system.Artifact")
+                for key, item in outputs.get("artifacts", {}).items()
+            },
+            after=tuple(after),
+            when=scope.when[0] if len(scope.when) == 1 else All(scope.when) if scope.when else None,
+            always=scope.always,
+            cache=bool(task.get("cachingOptions", {}).get("enableCache")),
+            retry=_retry(task.get("retryPolicy", {})),
+            timeout=float(deadline) if deadline else None,
+            resources=self._resources(container.get("resources", {}), scope, name),
+            platforms=platforms,
+        )
+
+    def _container(self, name: str, label: str) -> Node:
+        executor = self._pipeline["deploymentSpec"]["executors"][label]
+        for key in executor:
+            if key in _REFUSED:
+                raise InputError(f"step {name} is {_REFUSED[key]}, which Trefoil does not read yet")
+        container: Node = executor["container"]
+        _check(container, "container", f"step {name}")
+        return container
+
+    def _used(self, inputs: Mapping[str, Source], component: Node) -> dict[str, Source]:
+        """The component's own inputs, and those that its templates need."""
+        definitions = component.get("inputDefinitions", {})
+        own = {*definitions.get("parameters", {}), *definitions.get("artifacts", {})}
+        for source in inputs.values():
+            if isinstance(source, Template):
+                own.update(token.text for token in source.argument if token.kind == "parameter")
+        return {key: source for key, source in inputs.items() if key in own}
+
+    def _known(self, text: str, scope: _Scope, name: str) -> str:
+        """Text of a place that must be known before the run, such as an image or a limit."""
+        if "{{$" not in text:
+            return text
+        parts = []
+        for token in parse_argument(text, f"step {name}"):
+            source = scope.inputs.get(token.text) if token.kind == "parameter" else None
+            if token.kind == "text":
+                parts.append(token.text)
+            elif isinstance(source, Parameter):
+                parts.append(as_text(self._values[source.name]))
+            elif isinstance(source, Constant):
+                parts.append(as_text(source.value))
+            else:
+                raise InputError(f"step {name}: {text} is known only during the run; fix it before")
+        return "".join(parts)
+
+    def _resources(self, spec: Node, scope: _Scope, name: str) -> Resources:
+        def text(*keys: str) -> str:
+            found = next((str(spec[key]) for key in keys if spec.get(key)), "")
+            return self._known(found, scope, name)
+
+        accelerator = spec.get("accelerator", {})
+        kind = accelerator.get("resourceType") or accelerator.get("type")
+        count = accelerator.get("resourceCount") or accelerator.get("count") or 1
+        cpu = text("resourceCpuLimit", "cpuLimit", "resourceCpuRequest", "cpuRequest")
+        memory = text("resourceMemoryLimit") or text("memoryLimit", "memoryRequest")
+        return Resources(
+            cpu=quantity(cpu, name) if cpu else None,
+            memory_gb=quantity(memory, name, unit="G") if memory else None,
+            accelerator=self._known(kind, scope, name) if kind else None,
+            accelerators=int(self._known(str(count), scope, name)) if kind else 0,
+        )
+
+
+def _lookup(inputs: Mapping[str, Source], name: str) -> Callable[[str], Source]:
+    def find(key: str) -> Source:
+        if key not in inputs:
+            raise InputError(f"step {name} needs the input {key}, and nothing gives it a value")
+        return inputs[key]
+
+    return find
+
+
+def _step_names(leaves: list[Path]) -> dict[Path, str]:
+    """A leaf is called by its task's name; where two share one, by the whole way to them."""
+    last = [path[-1] for path in leaves]
+    return {path: path[-1] if last.count(path[-1]) == 1 else ".".join(path) for path in leaves}
+
+
+def _retry(policy: Node) -> Retry:
+    if not policy:
+        return Retry()
+    return Retry(
+        limit=int(policy.get("maxRetryCount", 0)),
+        backoff=seconds(policy.get("backoffDuration", "0s")),
+        factor=float(policy.get("backoffFactor") or 2.0),
+        longest=seconds(policy.get("backoffMaxDuration", "3600s")),
+    )
+
+
+def _check(node: Node, kind: str, where: str) -> None:
+    for key in node:
+        if key in _REFUSED and node[key]:
+            raise InputError(f"{where} uses {_REFUSED[key]}, which Trefoil does not read yet")
+        if key not in _KNOWN[kind] and key not in _REFUSED:
+            hint = nearest(key, sorted(_KNOWN[kind]), "known are ")
+            raise InputError(f"{where} has the unknown field {key}; {hint}")
+
+
+def _in_order(steps: list[Step]) -> tuple[Step, ...]:
+    """Sort so that every step stands behind those it needs, otherwise as they were written."""
+    waiting, done, ordered = list(steps), set[str](), list[Step]()
+    while waiting:
+        ready = next((step for step in waiting if done.issuperset(step.needs())), None)
+        if ready is None:
+            names = ", ".join(step.name for step in waiting)
+            raise InputError(f"the steps {names} wait for each other; break the circle")
+        waiting.remove(ready)
+        done.add(ready.name)
+        ordered.append(ready)
+    return tuple(ordered)

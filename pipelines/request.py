@@ -1,0 +1,154 @@
+"""From the person's flags to a Request: what ``run`` sends and ``plan`` and ``--dry-run`` print."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from infra import provider as providers
+from infra.errors import InputError, nearest
+from infra.plan import Json, Plan, Request, Resources, Step
+from infra.provider import Provider
+from pipelines import compile, ir, settings
+from pipelines.ledger import Ledger, run_id
+
+ACCELERATED = "train"
+"""The step that --gpu and --spot are for, where no step of the pipeline asks for a GPU itself."""
+
+
+class Prepared(NamedTuple):
+    """A request, ready to be printed or sent."""
+
+    provider: Provider
+    common: settings.Settings
+    settings: Any
+    request: Request
+    digest: str
+    attempt: int
+
+    @property
+    def workspace(self) -> Path:
+        """The workspace, absolute."""
+        return Path(self.common.workspace).resolve()
+
+
+def prepare(arguments: argparse.Namespace) -> Prepared:
+    """Read, bind, check and lower; sends nothing. Raises InputError and UnsupportedError."""
+    place = providers.get(arguments.provider)
+    common, own = settings.load(place, arguments.settings, os.environ, {})
+    workspace = Path(common.workspace)
+    document = compile.load(arguments.pipeline, workspace)
+    plan = ir.read(document, _parameters(arguments, document))
+    plan = _equipped(plan, arguments.gpu, arguments.spot)
+    if arguments.step:
+        plan = _narrowed(plan, arguments.step)
+    if arguments.no_cache:
+        steps = tuple(step._replace(cache=False) for step in plan.steps)
+        plan = plan._replace(steps=steps)
+    place.check(plan)
+    _afford(place, plan, own, arguments.max_cost)
+    digest = plan.digest()
+    attempt = Ledger(workspace).attempt(digest, place.name)
+    request = place.lower(plan, own, run_id(plan.name, digest, attempt))
+    return Prepared(place, common, own, request, digest, attempt)
+
+
+def _parameters(arguments: argparse.Namespace, document: dict[str, Any]) -> dict[str, Json]:
+    given = dict(_pair(text) for text in arguments.param)
+    root = document.get("pipeline", {}).get("root", {})
+    declared = root.get("inputDefinitions", {}).get("parameters", {})
+    for name in ("recipe", "data"):
+        if (value := getattr(arguments, name)) is not None:
+            if name not in declared:
+                raise InputError(f"this pipeline has no parameter {name}; leave --{name} out")
+            given[name] = value
+    if "recipe" in declared and "config" in declared:
+        _configure(given, declared)
+    if "data" in declared and "data_md5" in declared and "data_md5" not in given:
+        from pipelines.data import resolve
+
+        default = declared["data"].get("defaultValue", "")
+        given["data"], given["data_md5"] = resolve(str(given.get("data", default)))
+    return given
+
+
+def _pair(text: str) -> tuple[str, Json]:
+    name, equals, value = text.partition("=")
+    if not equals or not name:
+        raise InputError(f"--param {text} is not NAME=VALUE")
+    return name, value
+
+
+def _configure(given: dict[str, Json], declared: dict[str, Any]) -> None:
+    """Move what only the recipe knows into ``config``, checked before anything runs."""
+    own = {name: given.pop(name) for name in list(given) if name not in declared}
+    recipe = given.get("recipe", declared["recipe"].get("defaultValue"))
+    if not own and "recipe" not in given and "config" not in given:
+        return
+    from training import recipes
+    from training.errors import InputError as BadConfig
+
+    try:
+        config = json.loads(str(given.get("config", "{}")))
+        recipes.configure(str(recipe), {**config, **own})
+    except BadConfig as error:
+        raise InputError(str(error)) from None
+    except ValueError as error:
+        raise InputError(f"config is not a JSON object: {error}") from None
+    if own:
+        given["config"] = json.dumps({**config, **own}, sort_keys=True)
+
+
+def _equipped(plan: Plan, gpu: str | None, spot: bool) -> Plan:
+    if gpu is None and not spot:
+        return plan
+    chosen = [step.name for step in plan.steps if step.resources.accelerators]
+    chosen = chosen or [step.name for step in plan.steps if step.name == ACCELERATED]
+    if not chosen:
+        raise InputError(
+            f"--gpu and --spot are for the step {ACCELERATED} or one that asks for accelerators, "
+            "and this pipeline has neither"
+        )
+    change: dict[str, Any] = {"spot": True} if spot else {}
+    if gpu is not None:
+        change["accelerator"], change["accelerators"] = _accelerator(gpu)
+    return _with_steps(plan, dict.fromkeys(chosen, change))
+
+
+def _accelerator(text: str) -> tuple[str, int]:
+    match = re.fullmatch(r"([A-Za-z][\w-]*)(?::(\d+))?", text)
+    if not match or match.group(2) == "0":
+        raise InputError(f"--gpu {text} is not KIND:COUNT, such as A100:8")
+    return match.group(1), int(match.group(2) or 1)
+
+
+def _with_steps(plan: Plan, changes: dict[str, dict[str, Any]]) -> Plan:
+    def changed(step: Step) -> Step:
+        resources: Resources = step.resources._replace(**changes.get(step.name, {}))
+        return step._replace(resources=resources)
+
+    return plan._replace(steps=tuple(changed(step) for step in plan.steps))
+
+
+def _narrowed(plan: Plan, name: str) -> Plan:
+    names = [step.name for step in plan.steps]
+    if name not in names:
+        raise InputError(f"the pipeline has no step {name}; {nearest(name, names, 'it has ')}")
+    wanted, waiting = set[str](), [name]
+    while waiting:
+        step = plan.step(waiting.pop())
+        wanted.add(step.name)
+        waiting += [each for each in step.needs() if each not in wanted]
+    return plan._replace(steps=tuple(s for s in plan.steps if s.name in wanted))
+
+
+def _afford(place: Provider, plan: Plan, own: Any, limit: float | None) -> None:
+    if limit is None:
+        return
+    ceiling = place.price(plan, own)
+    if ceiling > limit:
+        raise InputError(f"this plan may cost up to ${ceiling:.2f}, and --max-cost is ${limit:.2f}")

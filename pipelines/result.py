@@ -1,0 +1,117 @@
+"""What a run came to: states, metrics, the gate, the model version, the endpoint."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import NamedTuple
+
+from infra.plan import Event, Json, RunRef
+from pipelines import cli
+from pipelines.request import Prepared
+
+
+class Result(NamedTuple):
+    """The end of a run, for people and machines.
+
+    ``passed`` is the gate's word, ``gate`` its reasons; None where the pipeline has no gate or did
+    not reach it. ``seconds`` is wall time.
+    """
+
+    run_id: str
+    provider: str
+    state: str
+    seconds: float
+    message: str
+    steps: list[Event]
+    metrics: dict[str, Json]
+    passed: bool | None
+    gate: Json
+    model_version: str | None
+    endpoint_url: str | None
+
+    def data(self) -> Json:
+        """As the JSON document that ``run --json`` ends with."""
+        return {
+            "run_id": self.run_id,
+            "provider": self.provider,
+            "state": self.state,
+            "seconds": round(self.seconds, 3),
+            "message": self.message,
+            "steps": [
+                {
+                    "name": event.step,
+                    "state": event.state,
+                    "seconds": round(event.seconds, 3),
+                    "attempt": event.attempt,
+                    "message": event.message,
+                }
+                for event in self.steps
+            ],
+            "metrics": self.metrics,
+            "gate": {"passed": self.passed, "reasons": self.gate},
+            "model_version": self.model_version,
+            "endpoint_url": self.endpoint_url,
+        }
+
+
+def collect(prepared: Prepared, run: RunRef, last: Event) -> Result:
+    """Read what the steps left. The names passed, version and url are the contract's."""
+    place, plan = prepared.provider, prepared.request.plan
+    status = place.status(run, prepared.settings)
+    outputs = place.outputs(run, prepared.settings)
+    values = {name: value for step in outputs.values() for name, value in step.items()}
+    judged: dict[str, Json] = {}
+    for step in plan.steps:
+        for name, kind in step.artifacts.items():
+            if kind == "system.Metrics" and step.name in outputs:
+                judged.update(_metrics(str(outputs[step.name][name])))
+    metrics, gate = judged.get("metrics"), judged.get("gate")
+    passed, version, url = values.get("passed"), values.get("version"), values.get("url")
+    return Result(
+        run_id=run.run_id,
+        provider=run.provider,
+        state=last.state,
+        seconds=last.seconds,
+        message=last.message,
+        steps=[status.steps.get(step.name, Event(step.name, "waiting")) for step in plan.steps],
+        metrics=metrics if isinstance(metrics, dict) else {},
+        passed=passed if isinstance(passed, bool) else None,
+        gate=gate.get("reasons") if isinstance(gate, dict) else None,
+        model_version=version if isinstance(version, str) else None,
+        endpoint_url=url if isinstance(url, str) else None,
+    )
+
+
+def tell(result: Result) -> None:
+    """Say it in a few lines, on stdout."""
+    if result.state != "succeeded":
+        print(f"{result.run_id} {result.state}: {result.message}")
+        return
+    print(f"{result.run_id} succeeded in {result.seconds:.1f} s")
+    if result.metrics:
+        shown = {k: v for k, v in result.metrics.items() if isinstance(v, int | float)}
+        print("  metrics   " + "  ".join(f"{name} {value:.4g}" for name, value in shown.items()))
+    if result.passed is not None:
+        print(f"  gate      {'passed' if result.passed else 'said no'}")
+    for reason in result.gate if isinstance(result.gate, list) else []:
+        if isinstance(reason, dict) and not reason.get("passed"):
+            print(f"            {reason.get('why')}")
+    if result.model_version:
+        print(f"  model     version {result.model_version}")
+    if result.endpoint_url:
+        print(f"  endpoint  {result.endpoint_url}")
+    if result.metrics:
+        print(f"  report    python -m pipelines report {result.run_id}")
+
+
+def _metrics(place: str) -> dict[str, Json]:
+    """The metrics.json of an artefact of type system.Metrics, a file or a directory."""
+    file = Path(place, "metrics.json") if os.path.isdir(place) else Path(place)  # noqa: PTH112
+    try:
+        found = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        cli.say(f"note: no metrics from {file}: {error}")
+        return {}
+    return found if isinstance(found, dict) else {}

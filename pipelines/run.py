@@ -1,0 +1,67 @@
+"""``python -m pipelines.run``: parse, compile, lower, submit, watch."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import TYPE_CHECKING
+
+from pipelines import cli
+from pipelines.flags import add_flags
+
+if TYPE_CHECKING:
+    from infra.plan import Request
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the pipeline; returns the exit code."""
+    return cli.guarded(lambda: run(_parser().parse_args(argv)))
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the flags of ``run``."""
+    add_flags(parser)
+    parser.add_argument("--dry-run", action="store_true", help="print the request, send nothing")
+    parser.add_argument(
+        "--rehearse", nargs="?", const="plain", metavar="SCENARIO",
+        help="send the request to a local cloud that validates and executes it",
+    )  # fmt: skip
+    parser.add_argument("--require-gate", action="store_true", help="exit 3 if the gate says no")
+    parser.add_argument("--json", action="store_true", help="one JSON document on stdout")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Send what the flags ask for and watch it to its end. Raises TrefoilError."""
+    from pipelines.request import prepare
+
+    prepared = prepare(arguments)
+    if arguments.rehearse:
+        prepared.provider.require("rehearsal", "--rehearse")
+    if arguments.dry_run:
+        return show(prepared.request)
+    from pipelines.watch import launch
+
+    return launch(prepared, arguments)
+
+
+def show(request: Request) -> int:
+    """Print the request, whole; the notes go to stderr."""
+    for note in request.notes:
+        cli.say(f"note: {note}")
+    cli.answer({"provider": request.provider, "run_id": request.run_id, **request.body})
+    return cli.DONE
+
+
+def _parser() -> cli.Parser:
+    parser = cli.Parser(
+        prog="python -m pipelines.run",
+        description="Train, judge, register and serve a generative model, here or in a cloud.",
+        epilog="Exit codes: 0 done, 1 a step failed, 2 wrong use or bad input, "
+        "3 the gate said no and --require-gate was given, 130 interrupted.",
+    )
+    configure(parser)
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,107 @@
+"""Verbs that look at runs or end them: status, logs, list, cancel, why."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from typing import Any
+
+from infra import provider as providers
+from infra.errors import InputError
+from infra.plan import Json, RunRef, to_data
+from infra.provider import Provider
+from pipelines import cli, settings
+from pipelines.display import describe
+from pipelines.flags import add_run
+
+
+def configure_logs(parser: argparse.ArgumentParser) -> None:
+    """Flags of ``logs``."""
+    add_run(parser)
+    parser.add_argument("--step", default="", metavar="NAME", help="only this step")
+    parser.add_argument("-f", "--follow", action="store_true", help="until the run has ended")
+
+
+def configure_why(parser: argparse.ArgumentParser) -> None:
+    """Flags of ``why``."""
+    parser.add_argument("step", metavar="STEP", help="name of the step")
+    add_run(parser)
+
+
+def status(arguments: argparse.Namespace) -> int:
+    """Say where a run stands."""
+    place, own = _place(arguments)
+    found = place.status(_run(arguments, place, own), own)
+    if arguments.json:
+        cli.answer(to_data(found))
+        return cli.DONE
+    print(f"{found.run.run_id} {found.state}" + (f": {found.message}" if found.message else ""))
+    for event in found.steps.values():
+        print(describe(event))
+    return cli.DONE
+
+
+def logs(arguments: argparse.Namespace) -> int:
+    """Print what the steps of a run printed."""
+    place, own = _place(arguments)
+    run = _run(arguments, place, own)
+    lines = place.logs(run, own, arguments.step, arguments.follow)
+    if arguments.json:
+        cli.answer([to_data(line) for line in lines])
+        return cli.DONE
+    for line in lines:
+        print(line.text if arguments.step else f"{line.step:<12} {line.text}", flush=True)
+    return cli.DONE
+
+
+def list_runs(arguments: argparse.Namespace) -> int:
+    """List the runs of a place, newest first."""
+    place, own = _place(arguments)
+    found = [place.status(run, own) for run in place.list_runs(own)]
+    if arguments.json:
+        cli.answer([to_data(each) for each in found])
+        return cli.DONE
+    for each in found:
+        print(f"{each.run.run_id:<32} {each.state}")
+    return cli.DONE
+
+
+def cancel(arguments: argparse.Namespace) -> int:
+    """End a run; to end one that has ended is no mistake."""
+    place, own = _place(arguments)
+    run = _run(arguments, place, own)
+    ended = place.cancel(run, own)
+    if arguments.json:
+        cli.answer({"run_id": run.run_id, "cancelled": ended})
+    else:
+        print(f"{run.run_id} " + ("is being ended" if ended else "had ended already"))
+    return cli.DONE
+
+
+def why(arguments: argparse.Namespace) -> int:
+    """Say why a step ran, or that nothing changed since it ran before."""
+    place, own = _place(arguments)
+    run = _run(arguments, place, own)
+    reasons = place.why(run, own, arguments.step)
+    if arguments.json:
+        document: Json = {"run_id": run.run_id, "step": arguments.step, "reasons": [*reasons]}
+        cli.answer(document)
+        return cli.DONE
+    for reason in reasons:
+        print(reason)
+    return cli.DONE
+
+
+def _place(arguments: argparse.Namespace) -> tuple[Provider, Any]:
+    place = providers.get(arguments.provider)
+    _, own = settings.load(place, arguments.settings, os.environ, {})
+    return place, own
+
+
+def _run(arguments: argparse.Namespace, place: Provider, own: Any) -> RunRef:
+    if arguments.run:
+        return RunRef(place.name, arguments.run)
+    runs = place.list_runs(own)
+    if not runs:
+        raise InputError("there is no run here yet; start one with: python -m pipelines run")
+    return runs[0]

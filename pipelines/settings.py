@@ -1,0 +1,119 @@
+"""Settings: file, then environment, then flags, each over the one before; typed, nothing unknown.
+
+A file is TOML or JSON (``terraform output -json settings`` is one). Its keys are the fields below
+and those of the chosen provider; a table called like a provider is for that provider alone. In the
+environment a field is TREFOIL_FIELD.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from infra import provider as providers
+from infra.errors import SettingsError, nearest
+from infra.provider import Provider
+
+_PREFIX = "TREFOIL_"
+_OF_A_STEP = {
+    "ATTEMPT", "CHECKPOINTS", "FAILURE", "GIT_COMMIT", "PLAN_DIGEST", "PROVIDER", "RUN_ID", "STEP",
+    "TRACKING",
+}  # fmt: skip
+"""What a step's environment holds by the contract; a pipeline may be started inside a step."""
+
+
+class Settings(NamedTuple):
+    """What holds for every provider.
+
+    ``tracking_uri`` is MLflow's; empty means an SQLite database in the workspace, ``none`` turns
+    tracking off.
+    """
+
+    workspace: str = ".trefoil"
+    tracking_uri: str = ""
+    experiment: str = "trefoil"
+
+
+def load(
+    provider: Provider, file: str | None, environment: Mapping[str, str], flags: Mapping[str, Any]
+) -> tuple[Settings, Any]:
+    """Return the common settings and those of the provider. Raises SettingsError."""
+    fields = {*_fields(Settings), *_fields(provider.settings)}
+    values: dict[str, Any] = {}
+    if file:
+        values.update(_from_file(Path(file), provider.name, fields))
+    values.update(_from_environment(environment, fields))
+    values.update({name: value for name, value in flags.items() if value is not None})
+    return _make(Settings, values), _make(provider.settings, values)
+
+
+def _from_file(file: Path, provider: str, fields: set[str]) -> dict[str, Any]:
+    content = _read(file)
+    known = fields | set(providers.names())
+    for name in content:
+        _require(name, known, f"{file}: ")
+    own = content.get(provider, {})
+    if not isinstance(own, dict):
+        raise SettingsError(f"{file}: {provider} must be a table of settings")
+    for name in own:
+        _require(name, fields, f"{file}, table {provider}: ")
+    return {**{name: value for name, value in content.items() if name in fields}, **own}
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        text = file.read_text(encoding="utf-8")
+    except OSError as error:
+        raise SettingsError(f"the settings {file} cannot be read: {error.strerror}") from None
+    try:
+        if file.suffix == ".json":
+            content = json.loads(text)
+        else:
+            import tomllib
+
+            content = tomllib.loads(text)
+    except ValueError as error:
+        raise SettingsError(f"the settings {file} are neither TOML nor JSON: {error}") from None
+    if not isinstance(content, dict):
+        raise SettingsError(f"the settings {file} must be a table of names and values")
+    return content
+
+
+def _from_environment(environment: Mapping[str, str], fields: set[str]) -> dict[str, str]:
+    found = {}
+    for variable, value in environment.items():
+        if not variable.startswith(_PREFIX) or variable.removeprefix(_PREFIX) in _OF_A_STEP:
+            continue
+        name = variable.removeprefix(_PREFIX).lower()
+        _require(name, fields, f"environment variable {variable}: ")
+        found[name] = value
+    return found
+
+
+def _require(name: str, known: set[str], where: str) -> None:
+    if name not in known:
+        hint = nearest(name, sorted(known), "there is ")
+        raise SettingsError(f"{where}there is no setting {name}; {hint}")
+
+
+def _fields(model: type) -> dict[str, Any]:
+    hints = model.__annotations__.items()
+    return {name: getattr(hint, "__forward_arg__", hint) for name, hint in hints}
+
+
+def _make(model: type, values: Mapping[str, Any]) -> Any:
+    fields = _fields(model)
+    own = {name: value for name, value in values.items() if name in fields}
+    if all(fields[name] == "str" and isinstance(value, str) for name, value in own.items()):
+        return model(**own)  # nothing to convert: pydantic need not be loaded
+    import pydantic
+
+    try:
+        return pydantic.TypeAdapter(model).validate_python(own)
+    except pydantic.ValidationError as error:
+        first = error.errors()[0]
+        name = ".".join(str(part) for part in first["loc"])
+        message = f"the setting {name} is {first['input']!r}: {first['msg']}"
+        raise SettingsError(message) from None

@@ -1,0 +1,116 @@
+"""Launches a request and watches it to its end."""
+
+from __future__ import annotations
+
+import argparse
+import functools
+from pathlib import Path
+from typing import Literal
+
+from infra.errors import InputError
+from infra.plan import FINAL, Event, RunRef
+from pipelines import cli
+from pipelines.display import display
+from pipelines.ledger import Ledger, Line
+from pipelines.request import Prepared
+from pipelines.result import Result, collect, tell
+
+
+def launch(prepared: Prepared, arguments: argparse.Namespace) -> int:
+    """Submit, follow to the end, tell the result; returns the exit code."""
+    _note(prepared, "intent")
+    context = functools.cache(lambda: _context(prepared))
+    run = prepared.provider.submit(prepared.request, prepared.settings, context)
+    _note(prepared, "submitted")
+    for note in prepared.request.notes:
+        cli.say(f"note: {note}")
+    last = _follow(prepared, run)
+    if last.state in FINAL:
+        _note(prepared, "finished", last)
+    _close_tracking(_spool(prepared), last)
+    result = collect(prepared, run, last)
+    if arguments.json:
+        cli.answer(result.data())
+    else:
+        tell(result)
+    return _exit_code(result, last, arguments.require_gate)
+
+
+def _context(prepared: Prepared) -> dict[str, str]:
+    """What every step finds in its environment, whatever it does."""
+    workspace = prepared.workspace
+    found = {
+        "TREFOIL_PROVIDER": prepared.provider.name,
+        "TREFOIL_PLAN_DIGEST": prepared.digest,
+        "TREFOIL_GIT_COMMIT": _commit(),
+        "TREFOIL_WORKSPACE": str(workspace),
+    }
+    if prepared.common.tracking_uri != "none":
+        uri = prepared.common.tracking_uri or f"sqlite:///{workspace / 'mlflow.db'}"
+        found["MLFLOW_TRACKING_URI"] = uri
+        found["MLFLOW_EXPERIMENT_NAME"] = prepared.common.experiment
+        found["TREFOIL_TRACKING"] = str(_spool(prepared))
+    return found
+
+
+def _spool(prepared: Prepared) -> Path:
+    return prepared.workspace / "tracking" / prepared.request.run_id
+
+
+def _follow(prepared: Prepared, run: RunRef) -> Event:
+    last = Event("", "waiting")
+    with display(prepared, run) as show:
+        for event in prepared.provider.follow(run, prepared.settings):
+            show(event)
+            if not event.step:
+                last = event
+    return last
+
+
+def _close_tracking(spool: Path, last: Event) -> None:
+    """Tell the sender, where steps have tracked anything, that no more will come."""
+    if spool.is_dir():
+        from components import tracking
+
+        tracking.finish(spool, last.state)
+
+
+def _note(
+    prepared: Prepared,
+    step: Literal["intent", "submitted", "finished"],
+    last: Event | None = None,
+) -> None:
+    request = prepared.request
+    state = last.state if last else ""
+    line = Line(step, request.run_id, request.provider, prepared.digest, prepared.attempt, state)
+    try:
+        Ledger(prepared.workspace).append(line)
+    except OSError as error:
+        raise InputError(
+            f"the workspace {prepared.common.workspace} cannot be written ({error.strerror}); "
+            "choose another with TREFOIL_WORKSPACE"
+        ) from error
+
+
+def _commit() -> str:
+    """The commit of the code, with + behind it where files differ; empty outside of git."""
+    import subprocess
+
+    try:
+        run = subprocess.run(
+            ["git", "describe", "--always", "--abbrev=40", "--dirty=+", "--exclude=*"],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    except OSError:
+        return ""
+    return run.stdout.strip() if run.returncode == 0 else ""
+
+
+def _exit_code(result: Result, last: Event, require_gate: bool) -> int:
+    if last.state == "cancelled":
+        return cli.INTERRUPTED
+    if last.state != "succeeded":
+        return last.code or cli.FAILED
+    return cli.GATE if require_gate and result.passed is False else cli.DONE
