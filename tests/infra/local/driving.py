@@ -1,0 +1,82 @@
+"""Small plans for the local runner, and a process of its own to run one in and be killed.
+
+``python -m tests.infra.local.driving WORKSPACE PLAN_FILE`` runs a pickled-free plan: the plan is
+given as a list of steps in JSON, each {"name", "script", "after", ...}; ``script`` is Python that
+finds its inputs and outputs in ``sys.argv`` as NAME=PATH.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from infra import provider as providers
+from infra.local import LocalSettings
+from infra.plan import Argument, Constant, Event, Output, Plan, Resources, Retry, Step, Token
+
+_PROLOGUE = "import sys, os, time; place = dict(word.split('=', 1) for word in sys.argv[1:]); "
+
+
+def step(name: str, script: str = "", **options: Any) -> Step:
+    """A step that runs ``script``; ``takes`` maps inputs to step.output, ``makes`` lists artefacts.
+
+    ``values`` maps output parameters to types, ``given`` input parameters to values.
+    """
+    takes, makes = options.pop("takes", {}), options.pop("makes", ())
+    values, given = options.pop("values", {}), options.pop("given", {})
+    script = _PROLOGUE + (
+        script or "; ".join(f"open(place['{out}'], 'w').write('x')" for out in makes)
+    )
+    words: list[Argument] = [_text("python"), _text("-c"), _text(script)]
+    words += [(Token("text", f"{key}="), Token("input_path", key)) for key in takes]
+    words += [(Token("text", f"{key}="), Token("parameter", key)) for key in given]
+    words += [(Token("text", f"{key}="), Token("output_path", key)) for key in makes]
+    words += [(Token("text", f"{key}="), Token("output_file", key)) for key in values]
+    inputs = {key: Output(*source.split(".")) for key, source in takes.items()}
+    return Step(
+        name=name,
+        image="python",
+        argv=tuple(words),
+        inputs={**inputs, **{key: Constant(value) for key, value in given.items()}},
+        parameters=values,
+        artifacts=dict.fromkeys(makes, "system.Artifact"),
+        **options,
+    )
+
+
+def run(workspace: Path, *steps: Step, run_id: str = "test-1", **settings: Any) -> list[Event]:
+    """Run the steps in this process; returns every event."""
+    plan = Plan("test", steps)
+    own = LocalSettings(workspace=str(workspace), **settings)
+    place = providers.get("local")
+    request = place.lower(plan, own, run_id)
+    return list(place.follow(place.submit(request, own, dict), own))
+
+
+def states(events: list[Event]) -> dict[str, str]:
+    """The last state of each step; the run's own under the empty name."""
+    return {event.step: event.state for event in events}
+
+
+def said(events: list[Event], name: str) -> str:
+    """The last message of a step."""
+    return [event.message for event in events if event.step == name][-1]
+
+
+def _text(text: str) -> Argument:
+    return (Token("text", text),)
+
+
+def _from_json(data: dict[str, Any]) -> Step:
+    if "retry" in data:
+        data["retry"] = Retry(*data["retry"])
+    data.setdefault("resources", Resources())
+    return step(**data)
+
+
+if __name__ == "__main__":
+    found = [_from_json(each) for each in json.loads(Path(sys.argv[2]).read_text("utf-8"))]
+    for event in run(Path(sys.argv[1]), *found, grace=5.0):
+        print(json.dumps([event.step, event.state, event.message]), flush=True)
