@@ -78,16 +78,15 @@ class Sources:
 
     def _program(self, arguments: list[str]) -> set[Path]:
         if arguments[:1] == ["-m"] and len(arguments) > 1:
-            start = _find(self._root, arguments[1])
-            return self._closure(start, self._root) if start else set()
+            return self._closure(_chain(self._root, arguments[1]), self._root)
         if arguments and arguments[0].endswith(".py") and (self._root / arguments[0]).is_file():
             script = self._root / arguments[0]
-            return self._closure(script, script.parent)
+            return self._closure([script], script.parent)
         return set()
 
-    def _closure(self, start: Path, root: Path) -> set[Path]:
+    def _closure(self, start: list[Path], root: Path) -> set[Path]:
         found: set[Path] = set()
-        waiting = [start]
+        waiting = list(start)
         while waiting:
             file = waiting.pop()
             if file in found:
@@ -102,11 +101,7 @@ class Sources:
     def _imported(self, file: Path, names: list[str], root: Path) -> list[Path]:
         found = []
         for name in names:
-            target = _absolute(name, file, root)
-            parts = target.split(".")
-            for depth in range(1, len(parts) + 1):
-                if module := _find(root, ".".join(parts[:depth])):
-                    found.append(module)
+            found += _chain(root, _absolute(name, file, root))
         return found
 
     def _fact(self, file: Path) -> _Fact:
@@ -150,12 +145,12 @@ def _absolute(name: str, file: Path, root: Path) -> str:
     return ".".join([*package, name.lstrip(".")])
 
 
-def _find(root: Path, module: str) -> Path | None:
-    place = root.joinpath(*module.split("."))
-    for file in (place / "__init__.py", place.with_name(f"{place.name}.py")):
-        if file.is_file():
-            return file
-    return None
+def _chain(root: Path, module: str) -> list[Path]:
+    """The files that importing ``module`` runs: its packages', then its own."""
+    parts = module.split(".")
+    places = [root.joinpath(*parts[: depth + 1]) for depth in range(len(parts))]
+    files = [(place / "__init__.py", place.with_name(f"{place.name}.py")) for place in places]
+    return [file for pair in files for file in pair if file.is_file()]
 
 
 def _package(file: Path, root: Path) -> list[Path]:
