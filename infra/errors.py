@@ -16,6 +16,7 @@ A message says what, where, and what to do next, in one sentence for one person.
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterable
 
 
@@ -25,7 +26,15 @@ def nearest(word: str, known: Iterable[str], otherwise: str = "") -> str:
 
     words = list(known)
     near = difflib.get_close_matches(word, words, 1)
-    return f"did you mean {near[0]}?" if near else f"{otherwise}{', '.join(words)}"
+    return f"did you mean {near[0]}?" if near else f"{otherwise}{', '.join(words) or 'none'}"
+
+
+def told(error: OSError) -> str:
+    """Say in words what the operating system refused, and where."""
+    where = f": {error.filename}" if error.filename else ""
+    if error.errno == errno.ENOSPC:
+        return f"the disk is full{where}; make room and give the same command again"
+    return f"{error.strerror or error}{where}"
 
 
 class TrefoilError(Exception):

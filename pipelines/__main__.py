@@ -6,6 +6,7 @@ import importlib
 import sys
 from typing import Any
 
+from infra.errors import InputError, nearest
 from pipelines import cli
 
 VERBS: dict[str, tuple[str, str, str]] = {
@@ -38,6 +39,8 @@ def _verb(argv: list[str]) -> int:
     )
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
     chosen = next((word for word in argv if not word.startswith("-")), "")
+    if chosen and chosen not in VERBS:
+        raise InputError(f"there is no verb {chosen}; {nearest(chosen, VERBS, 'there is ')}")
     for name, (_, configure, words) in VERBS.items():
         sub = verbs.add_parser(name, help=words, description=f"{words[0].upper()}{words[1:]}.")
         if name == chosen:

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable
 from typing import Any, NoReturn
 
-from infra.errors import InputError, TrefoilError
+from infra.errors import InputError, TrefoilError, told
 from infra.plan import Json
 
 DONE, FAILED, WRONG, GATE, INTERRUPTED = 0, 1, 2, 3, 130
@@ -45,8 +45,7 @@ def guarded(verb: Callable[[], int]) -> int:
         sys.stderr.close()
         return DONE
     except OSError as error:
-        where = f": {error.filename}" if error.filename else ""
-        print(f"error: {error.strerror or error}{where}", file=sys.stderr)
+        print(f"error: {told(error)}", file=sys.stderr)
         return FAILED
 
 

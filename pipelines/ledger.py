@@ -63,7 +63,7 @@ class Ledger:
         """The lines, oldest first; a damaged one is passed over and named on stderr."""
         try:
             text = self._file.read_text(encoding="utf-8", errors="replace")
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return
         for number, raw in enumerate(text.splitlines(), 1):
             if containing in raw:

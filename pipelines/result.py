@@ -85,9 +85,9 @@ def collect(prepared: Prepared, run: RunRef, last: Event) -> Result:
 
 
 def tell(result: Result) -> None:
-    """Say it in a few lines, on stdout."""
+    """Say it in a few lines: what came out on stdout, what went wrong on stderr."""
     if result.state != "succeeded":
-        print(f"{result.run_id} {result.state}: {result.message}")
+        cli.say(f"{result.run_id} {result.state}: {result.message}")
         return
     print(f"{result.run_id} succeeded in {result.seconds:.1f} s")
     if result.metrics:

@@ -7,7 +7,7 @@ import functools
 from pathlib import Path
 from typing import Literal
 
-from infra.errors import InputError
+from infra.errors import InputError, told
 from infra.plan import FINAL, Event, RunRef
 from pipelines import cli
 from pipelines.display import display
@@ -87,8 +87,8 @@ def _note(
         Ledger(prepared.workspace).append(line)
     except OSError as error:
         raise InputError(
-            f"the workspace {prepared.common.workspace} cannot be written ({error.strerror}); "
-            "choose another with TREFOIL_WORKSPACE"
+            f"the workspace {prepared.common.workspace} cannot be written ({told(error)}); "
+            "another can be chosen with TREFOIL_WORKSPACE"
         ) from error
 
 

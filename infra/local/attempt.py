@@ -5,13 +5,14 @@ from __future__ import annotations
 import contextlib
 import json
 import threading
+import traceback
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
 from infra.cache import OUTPUTS
-from infra.errors import StepFailed, TrefoilError
+from infra.errors import StepFailed, TrefoilError, told
 from infra.local import LocalSettings
 from infra.local.ending import Ending
 from infra.local.rundir import RunDirectory, StepDirectory
@@ -113,8 +114,13 @@ class Attempts:
     def _run(self, job: _Job) -> Outcome:
         try:
             return self._until_done(job)
-        except Exception as error:
-            return Outcome("failed", f"{job.step.name}: {error}", FAILED)
+        except TrefoilError as error:
+            return Outcome("failed", f"{job.step.name}: {error}", error.exit_code)
+        except OSError as error:
+            return Outcome("failed", f"{job.step.name}: {told(error)}", FAILED)
+        except Exception as error:  # ours, not the step's: a thread that died would hang the run
+            traceback.print_exc()
+            return Outcome("failed", f"{job.step.name}: {type(error).__name__}: {error}", FAILED)
 
     def _until_done(self, job: _Job) -> Outcome:
         from infra.local.process import end_orphan

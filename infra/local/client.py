@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from infra.errors import InputError
+from infra.errors import InputError, told
 from infra.local import LocalSettings
 from infra.local.ingredients import differences
 from infra.local.rundir import RunDirectory, StepDirectory, run_ids
@@ -35,7 +34,10 @@ def submit(request: Request, settings: LocalSettings, context: Context) -> RunRe
             scheduler = Scheduler(request, settings, directory, context)
             _accepted[request.run_id] = (scheduler, directory)
     except OSError as error:
-        raise InputError(_unwritable(workspace, error)) from error
+        raise InputError(
+            f"the workspace {workspace} cannot be written ({told(error)}); "
+            "another can be chosen with TREFOIL_WORKSPACE"
+        ) from error
     return directory.run
 
 
@@ -160,11 +162,3 @@ class _Tail:
                 content = content[: content.rfind(b"\n") + 1]
             self._offsets[attempt] = self._offsets.get(attempt, 0) + len(content)
             yield from content.decode(errors="replace").splitlines()
-
-
-def _unwritable(workspace: Path, error: OSError) -> str:
-    what = "the disk is full" if error.errno == errno.ENOSPC else error.strerror or str(error)
-    return (
-        f"the workspace {workspace} cannot be written ({what}); "
-        "free or choose another place with TREFOIL_WORKSPACE"
-    )

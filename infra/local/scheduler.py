@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from infra import cache
-from infra.errors import TrefoilError
+from infra.errors import TrefoilError, told
 from infra.local import LocalSettings
 from infra.local.attempt import Attempts, Outcome
 from infra.local.ingredients import Ingredients
@@ -143,7 +143,7 @@ class Scheduler:
             try:
                 self._keep(step, key, outcome)
             except OSError as error:
-                state, message, code = "failed", f"{step.name}: outputs not kept: {error}", 1
+                state, message, code = "failed", f"{step.name}: {told(error)}", 1
         event = Event(step.name, state, ending.seconds, message, outcome.attempt, code)
         used = {"cpu_seconds": ending.cpu_seconds, "peak_mb": ending.peak_mb}
         return self._enter(step, event, **used)
