@@ -52,6 +52,10 @@ class _Job(NamedTuple):
     env: dict[str, str]
 
 
+class _Stopped(Exception):
+    """The run was ended before this attempt began."""
+
+
 class Attempts:
     """Runs the steps of one run as processes."""
 
@@ -65,7 +69,7 @@ class Attempts:
         self._run_id, self._directory, self._grace = run_id, directory, settings.grace
         self._context = context
         self._stopping = threading.Event()
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a second signal may come while the first is handled
         self._running: dict[str, Process] = {}
         self._stopped: set[str] = set()
 
@@ -114,6 +118,8 @@ class Attempts:
     def _run(self, job: _Job) -> Outcome:
         try:
             return self._until_done(job)
+        except _Stopped:
+            return Outcome("cancelled", "ended on request", FAILED)
         except TrefoilError as error:
             return Outcome("failed", f"{job.step.name}: {error}", error.exit_code)
         except OSError as error:
@@ -150,6 +156,8 @@ class Attempts:
         job.place.failure.unlink(missing_ok=True)
         env = {**job.env, "TREFOIL_ATTEMPT": str(number)}
         with self._lock:
+            if self._stopping.is_set() and not job.step.always:
+                raise _Stopped
             process = Process(job.argv, env, job.place, job.place.log(number))
             self._running[job.step.name] = process
         try:

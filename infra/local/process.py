@@ -28,7 +28,7 @@ class Process:
     ) -> None:
         """Start it. Raises InputError where the program is not on PATH."""
         self._started = time.monotonic()
-        self._reaping = threading.Lock()
+        self._reaping = threading.RLock()
         with place.alive.open("a+") as alive, log.open("wb") as out:
             fcntl.flock(alive, fcntl.LOCK_EX)
             self._popen = subprocess.Popen(
