@@ -56,4 +56,4 @@ def _load(place: str) -> Any:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    cli.leave(main())

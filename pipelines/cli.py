@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
+import os
 import sys
 from collections.abc import Callable
 from typing import Any, NoReturn
@@ -47,6 +49,14 @@ def guarded(verb: Callable[[], int]) -> int:
     except OSError as error:
         print(f"error: {told(error)}", file=sys.stderr)
         return FAILED
+
+
+def leave(code: int) -> NoReturn:
+    """End the process without taking the interpreter apart first, a tenth of a cached run."""
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):
+            stream.flush()
+    os._exit(code)
 
 
 def say(text: str = "") -> None:

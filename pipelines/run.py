@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from typing import TYPE_CHECKING
 
 from pipelines import cli
@@ -64,4 +63,4 @@ def _parser() -> cli.Parser:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    cli.leave(main())
