@@ -1,0 +1,64 @@
+"""Serve a registered model version where the run takes place; traffic moves once it is healthy.
+
+    python -m components.deploy --model DIR --model-name NAME --version V --endpoint NAME --url FILE
+
+The place is TREFOIL_PROVIDER (default local), its workspace TREFOIL_WORKSPACE (default .trefoil).
+What was started outlives this step. The endpoint's URL is written to ``--url``.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from components import contract
+from infra.errors import TrefoilError
+from training.errors import InputError
+
+
+def main() -> None:
+    """Deploy. Raises InputError, and whatever the place raises when it fails."""
+    parser = contract.Arguments("components.deploy", description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--model", type=Path, required=True, help="model directory")
+    parser.add_argument("--model-name", required=True, help="its name in the registry")
+    parser.add_argument("--version", required=True, help="its version in the registry")
+    parser.add_argument("--endpoint", required=True, help="name of the endpoint")
+    parser.add_argument("--url", type=Path, required=True, help="file to write the URL to")
+    parser.add_argument("--port", type=int, help="port of a local endpoint (default: a free one)")
+    arguments = parser.parse_args()
+    try:
+        endpoint = place(os.environ.get("TREFOIL_PROVIDER") or "local").deploy(
+            workspace=Path(os.environ.get("TREFOIL_WORKSPACE") or ".trefoil"),
+            name=arguments.endpoint,
+            version=arguments.version,
+            model=arguments.model,
+            model_name=arguments.model_name,
+            port=arguments.port,
+        )
+    except TrefoilError as error:
+        if error.exit_code == contract.BAD_INPUT:
+            raise InputError(str(error)) from None
+        raise
+    contract.write_value(arguments.url, endpoint.url)
+    print(
+        f"{endpoint.name} serves version {endpoint.version} at {endpoint.url}",
+        file=sys.stderr,
+    )
+
+
+def place(provider: str) -> Any:
+    """The module that knows a place's endpoints. Raises InputError."""
+    name = f"infra.{provider}.endpoint"
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name is None or not f"{name}.".startswith(f"{error.name}."):
+            raise
+        raise InputError(f"TREFOIL_PROVIDER is {provider!r}, which has no endpoints") from None
+
+
+if __name__ == "__main__":
+    contract.run(main)

@@ -1,0 +1,115 @@
+"""Serve a model directory over HTTP: sample, reconstruct, score.
+
+    python -m components.serve --model DIR [--port 8080] [--host 127.0.0.1]
+
+One image serves every platform. SageMaker runs it as ``serve`` (port 8080, the model in
+/opt/ml/model), Vertex AI sets AIP_HTTP_PORT, AIP_HEALTH_ROUTE and AIP_PREDICT_ROUTE; either means
+every interface instead of 127.0.0.1. It listens at once and is ready when the model has been
+loaded and tried. SIGTERM lets requests finish (``--drain`` seconds at most) and ends it with 0.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import socket
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from components import contract
+from training.errors import InputError
+
+if TYPE_CHECKING:
+    from components.serving.app import App
+    from components.serving.operations import Model
+    from components.serving.server import Server
+
+SAGEMAKER_MODEL = Path("/opt/ml/model")
+
+
+def main() -> None:
+    """Serve until told to end. Raises InputError where the model or the port cannot be had."""
+    arguments = parse(sys.argv[1:], os.environ)
+    listener = None if arguments.control_fd is not None else bind(arguments.host, arguments.port)
+
+    from components.serving.app import App
+    from components.serving.server import Server
+
+    app = App(arguments.version, arguments.name, arguments.health_route, arguments.predict_route)
+    server = Server(app, arguments.drain, shared=listener is None)
+    with asyncio.Runner(loop_factory=server.config.get_loop_factory()) as runner:
+        runner.run(serve(app, server, arguments, listener))
+
+
+def parse(argv: list[str], environment: Mapping[str, str]) -> argparse.Namespace:
+    """Read flags, with the platforms' environment as their defaults. Raises InputError."""
+    hosted = argv[:1] == ["serve"] or "AIP_HTTP_PORT" in environment
+    parser = contract.Arguments("components.serve", description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("platform", nargs="?", choices=["serve"], help="as SageMaker starts it")
+    parser.add_argument("--model", type=Path, default=SAGEMAKER_MODEL, help="model directory")
+    parser.add_argument("--host", default="0.0.0.0" if hosted else "127.0.0.1")  # noqa: S104
+    parser.add_argument("--port", type=int, default=environment.get("AIP_HTTP_PORT", "8080"))
+    parser.add_argument("--name", default="", help="the model's name in KServe's routes")
+    parser.add_argument("--version", default="1", help="told by /, /metrics and KServe's routes")
+    parser.add_argument("--threads", type=int, default=1, help="threads of one inference")
+    parser.add_argument("--drain", type=float, default=25.0, help="seconds to finish in")
+    parser.add_argument("--health-route", default=environment.get("AIP_HEALTH_ROUTE", "/health"))
+    parser.add_argument("--predict-route", default=environment.get("AIP_PREDICT_ROUTE", "/predict"))
+    parser.add_argument("--control-fd", type=int, help=argparse.SUPPRESS)
+    arguments = parser.parse_args(argv)
+    for route in (arguments.health_route, arguments.predict_route):
+        if not route.startswith("/"):
+            raise InputError(f"a route begins with a slash, and {route!r} does not")
+    return arguments
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """Listen on an address. Raises InputError saying what to do where it is taken."""
+    try:
+        return socket.create_server((host, port), backlog=2048)
+    except (OSError, OverflowError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(
+            f"port {port} of {host} cannot be had: {reason}; choose another with --port"
+        ) from None
+
+
+async def serve(
+    app: App, server: Server, arguments: argparse.Namespace, listener: socket.socket | None
+) -> None:
+    """Listen, load the model meanwhile, and serve until told to end."""
+    running = asyncio.create_task(server.serve(sockets=[]))
+    while not (server.started or running.done()):
+        await asyncio.sleep(0)
+    if listener is not None:
+        server.listen(listener)
+        host, port = listener.getsockname()[:2]
+        print(f"listening on http://{host}:{port}", file=sys.stderr, flush=True)
+    else:
+        from components.serving.handover import Handover
+
+        Handover(server, socket.socket(fileno=arguments.control_fd))
+    try:
+        app.ready(*await asyncio.to_thread(load, arguments.model, arguments.threads))
+        print(f"serving {app.name} version {app.version}", file=sys.stderr, flush=True)
+    except BaseException:
+        server.drain()
+        raise
+    finally:
+        await running
+        app.close()
+
+
+def load(directory: Path, threads: int) -> tuple[Model, dict[str, float]]:
+    """Load a model and try each of its operations. Raises InputError."""
+    from components.serving.operations import Model
+
+    model = Model(directory, threads)
+    return model, model.warm_up()
+
+
+if __name__ == "__main__":
+    contract.run(main)

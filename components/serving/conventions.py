@@ -1,0 +1,126 @@
+"""How a request is worded: one set of fields (see ``calls``), three conventions around it.
+
+native      the fields themselves: {"operation": "sample", "n": 4, "seed": 0}. A route or the query
+            string may name the operation. SageMaker and Azure ML pass these through.
+Vertex AI   {"instances": [...], "parameters": {...}} -> {"predictions": [...]}, one per instance:
+            an image (or {"image": ...}) to reconstruct or score, {} or {"z": [...]} to sample.
+KServe v2   tensors named as the fields, "parameters" for the rest -> {"outputs": [...]}.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from components.serving.errors import Refused, short
+from components.serving.operations import Array
+
+if TYPE_CHECKING:
+    from components.serving.calls import Call
+
+_TENSORS = ("FP16", "FP32", "FP64", "INT8", "INT16", "INT32", "INT64", "UINT8", "UINT16", "UINT32")
+_dumps = json.JSONEncoder(check_circular=False, separators=(",", ":")).encode
+
+
+@dataclass(frozen=True)
+class Convention:
+    """One way of wording: JSON body -> fields, answer -> JSON body."""
+
+    fields: Callable[[dict[str, Any]], dict[str, Any]]
+    answer: Callable[[Call, Array, str, str], str]
+
+
+def _rows(found: Array) -> str:
+    """Nested lists as JSON, six decimals. Row by row, so that other threads get their turn."""
+    rounded = found.astype(np.float64).round(6)
+    return "[" + ",".join([_dumps(row.tolist()) for row in rounded]) + "]"
+
+
+def _native_answer(call: Call, found: Array, _name: str, _version: str) -> str:
+    if call.operation == "score":
+        return f'{{"bits_per_dim":{_rows(found)}}}'
+    seed = f',"seed":{call.seed}' if call.operation == "sample" else ""
+    return f'{{"images":{_rows(found)}{seed}}}'
+
+
+def _vertex_fields(body: dict[str, Any]) -> dict[str, Any]:
+    instances, parameters = body.get("instances"), body.get("parameters") or {}
+    if not (isinstance(instances, list) and instances and isinstance(parameters, dict)):
+        raise Refused(400, 'the body must be {"instances": [one or more], "parameters": {}}')
+    fields = dict(parameters)
+    bare = [each for each in instances if isinstance(each, dict) and "image" not in each]
+    if len(bare) < len(instances):
+        if bare:
+            raise Refused(400, "either every instance is an image, or none is")
+        fields["images"] = [_only(each, "image") for each in instances]
+    elif any("z" in each for each in bare):
+        fields["z"] = [_only(each, "z") for each in bare]
+    elif any(bare):
+        raise Refused(400, 'an instance to sample is {} or {"z": [...]}')
+    else:
+        fields["n"] = len(bare)
+    return fields
+
+
+def _only(instance: object, name: str) -> object:
+    if not isinstance(instance, dict):
+        return instance
+    if instance.keys() != {name}:
+        raise Refused(400, f"every instance must have {name} and nothing else")
+    return instance[name]
+
+
+def _vertex_answer(_call: Call, found: Array, _name: str, _version: str) -> str:
+    return f'{{"predictions":{_rows(found)}}}'
+
+
+def _kserve_fields(body: dict[str, Any]) -> dict[str, Any]:
+    tensors, parameters = body.get("inputs", []), body.get("parameters") or {}
+    if not (isinstance(tensors, list) and isinstance(parameters, dict)):
+        raise Refused(400, "inputs must be a list of tensors and parameters an object")
+    fields = dict(parameters)
+    for tensor in tensors:
+        if not isinstance(tensor, dict) or not {"name", "shape", "datatype", "data"} <= set(tensor):
+            raise Refused(400, "a tensor of inputs has name, shape, datatype and data")
+        name = str(tensor["name"])
+        if tensor["datatype"] not in _TENSORS:
+            raise Refused(400, f"{name} is of datatype {short(tensor['datatype'])}; send FP32")
+        fields[name] = _tensor(name, tensor["shape"], tensor["data"])
+    return fields
+
+
+def _tensor(name: str, shape: object, data: object) -> Any:
+    if not (isinstance(shape, list) and all(type(size) is int and size >= 0 for size in shape)):
+        raise Refused(400, f"the shape of {name} must be a list of whole numbers")
+    try:
+        found = np.asarray(data)
+        found = found.reshape(shape) if found.size else found
+    except ValueError:
+        raise Refused(400, f"the data of {name} does not fill the shape {shape}") from None
+    if found.size != math.prod(shape):
+        raise Refused(400, f"the data of {name} does not fill the shape {shape}")
+    return found.item() if name in {"n", "seed", "scale"} and found.size == 1 else found
+
+
+def _kserve_answer(call: Call, found: Array, served: str, version: str) -> str:
+    name = "bits_per_dim" if call.operation == "score" else "images"
+    head = {"model_name": served, "model_version": version}
+    if call.id is not None:
+        head["id"] = call.id
+    tensor = {"name": name, "datatype": "FP32", "shape": list(found.shape)}
+    flat = _rows(found.reshape(len(found), -1)).replace("[", "").replace("]", "")
+    return f'{json.dumps(head)[:-1]}, "outputs": [{json.dumps(tensor)[:-1]}, "data": [{flat}]}}]}}'
+
+
+def _native_fields(body: dict[str, Any]) -> dict[str, Any]:
+    return body
+
+
+NATIVE = Convention(_native_fields, _native_answer)
+VERTEX = Convention(_vertex_fields, _vertex_answer)
+KSERVE = Convention(_kserve_fields, _kserve_answer)

@@ -1,0 +1,136 @@
+"""The deploy step: a server that outlives it, and its failures as the contract tells them."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from components import contract, deploy
+from infra.errors import CapacityError, QuotaError, UnsupportedError
+from infra.local import endpoint
+from infra.local.server import Server
+from tests.served import ROOT, write_model
+from training.errors import InputError
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Iterator[Path]:
+    yield tmp_path / "ws"
+    for folder in tmp_path.glob("ws/endpoints/*/servers/*"):
+        Server(folder).kill()
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    return write_model(tmp_path / "model")
+
+
+def step(
+    workspace: Path, model: Path, *more: str, **environment: str
+) -> subprocess.CompletedProcess[str]:
+    """Run the step as the pipeline does."""
+    return subprocess.run(
+        [
+            sys.executable, "-m", "components.deploy", "--model", str(model),
+            "--model-name", "digits-vae", "--version", "3", "--endpoint", "vae",
+            "--url", str(workspace.parent / "url"), *more,
+        ],
+        cwd=ROOT, capture_output=True, text=True, timeout=60, check=False,
+        env={**os.environ, "TREFOIL_WORKSPACE": str(workspace), **environment},
+    )  # fmt: skip
+
+
+def test_the_server_outlives_the_step(workspace: Path, model: Path) -> None:
+    began = time.monotonic()
+    ended = step(workspace, model)  # returns only once nobody holds the step's output any more
+    assert ended.returncode == 0, ended.stderr
+    assert time.monotonic() - began < 20
+    url = (workspace.parent / "url").read_text()
+    assert ended.stderr == f"vae serves version 3 at {url}\n"
+    assert httpx.get(url).json()["version"] == "3"
+    (found,) = endpoint.endpoints(workspace=workspace)
+    assert found.pid is not None
+    assert os.getsid(found.pid) == found.pid
+
+
+def test_bad_input_is_told_by_the_contract(workspace: Path, tmp_path: Path) -> None:
+    failure = tmp_path / "failure.json"
+    ended = step(workspace, tmp_path, TREFOIL_FAILURE=str(failure))
+    assert ended.returncode == contract.BAD_INPUT
+    sentence = f"{tmp_path} is no model to serve: it has no serving.json"
+    assert ended.stderr == f"error: {sentence}\n"
+    assert json.loads(failure.read_text()) == {"kind": "input", "message": sentence}
+    assert not (tmp_path / "url").exists()
+
+
+def test_a_version_that_does_not_start_fails_the_step(workspace: Path, model: Path) -> None:
+    (model / "sample.onnx").write_bytes(b"junk")
+    failure = workspace.parent / "failure.json"
+    ended = step(workspace, model, TREFOIL_FAILURE=str(failure))
+    assert ended.returncode == contract.FAILED
+    told = json.loads(failure.read_text())
+    assert told["kind"] == "failure"
+    assert "version 3 of digits-vae ended before it was ready" in told["message"]
+    assert "sample.onnx cannot be loaded" in told["message"]
+
+
+def test_misuse_and_unknown_places(workspace: Path, model: Path) -> None:
+    ended = step(workspace, model, "--port", "web")
+    assert ended.returncode == contract.BAD_INPUT
+    assert "--port" in ended.stderr
+    ended = step(workspace, model, TREFOIL_PROVIDER="mars")
+    assert ended.returncode == contract.BAD_INPUT
+    assert "TREFOIL_PROVIDER is 'mars', which has no endpoints" in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("raised", "expected"),
+    [
+        (UnsupportedError("no GPUs here"), InputError),
+        (QuotaError("not so many"), QuotaError),
+        (CapacityError("none left"), CapacityError),
+    ],
+)
+def test_what_a_place_raises(
+    monkeypatch: pytest.MonkeyPatch, raised: Exception, expected: type[Exception]
+) -> None:
+    def refuse(**_: object) -> None:
+        raise raised
+
+    monkeypatch.setattr(endpoint, "deploy", refuse)
+    argv = ["deploy", "--model", "m", "--model-name", "n", "--version", "1", "--endpoint", "e"]
+    monkeypatch.setattr(sys, "argv", [*argv, "--url", "u"])
+    with pytest.raises(expected, match=str(raised)):
+        deploy.main()
+
+
+def test_a_missing_library_is_not_taken_for_a_missing_place(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def missing(_name: str) -> None:
+        raise ModuleNotFoundError("no boto3", name="boto3")
+
+    monkeypatch.setattr("importlib.import_module", missing)
+    with pytest.raises(ModuleNotFoundError):
+        deploy.place("local")
+
+
+def test_the_step_imports_no_server_and_no_science() -> None:
+    code = (
+        "import sys; from components import deploy; deploy.place('local')\n"
+        "heavy = {'torch', 'mlflow', 'numpy', 'onnxruntime', 'uvicorn', 'pydantic'}\n"
+        "print(sorted(heavy & {name.partition('.')[0] for name in sys.modules}))\n"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True
+    )
+    assert ended.stdout.strip() == "[]"
