@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import errno
 import json
 import os
 import shutil
@@ -130,18 +131,21 @@ def run(main: Callable[[], None]) -> NoReturn:
 def _ending(main: Callable[[], None]) -> int:
     try:
         main()
-    except InputError as error:
-        return _fail(str(error), BAD_INPUT)
     except Terminated as error:
         print(f"stopped on request: {error}", file=sys.stderr)
         return TERMINATED
-    except OSError as error:
-        traceback.print_exc()
-        return _fail(f"{error.strerror or error}: {error.filename or 'no file named'}", FAILED)
     except Exception as error:
+        if hasattr(error, "exit_code"):  # meant for a person: training.errors, infra.errors
+            return _fail(str(error), error.exit_code)
         traceback.print_exc()
-        return _fail(f"{type(error).__name__}: {error}", FAILED)
+        return _fail(_words(error), FAILED)
     return DONE
+
+
+def _words(error: Exception) -> str:
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        return "the disk is full; make room and give the same command again"
+    return f"{type(error).__name__}: {error}"
 
 
 def _fail(sentence: str, code: int) -> int:

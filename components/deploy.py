@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 from components import contract
-from infra.errors import TrefoilError
 from training.errors import InputError
 
 
@@ -29,19 +28,14 @@ def main() -> None:
     parser.add_argument("--url", type=Path, required=True, help="file to write the URL to")
     parser.add_argument("--port", type=int, help="port of a local endpoint (default: a free one)")
     arguments = parser.parse_args()
-    try:
-        endpoint = place(os.environ.get("TREFOIL_PROVIDER") or "local").deploy(
-            workspace=Path(os.environ.get("TREFOIL_WORKSPACE") or ".trefoil"),
-            name=arguments.endpoint,
-            version=arguments.version,
-            model=arguments.model,
-            model_name=arguments.model_name,
-            port=arguments.port,
-        )
-    except TrefoilError as error:
-        if error.exit_code == contract.BAD_INPUT:
-            raise InputError(str(error)) from None
-        raise
+    endpoint = place(os.environ.get("TREFOIL_PROVIDER") or "local").deploy(
+        workspace=Path(os.environ.get("TREFOIL_WORKSPACE") or ".trefoil"),
+        name=arguments.endpoint,
+        version=arguments.version,
+        model=arguments.model,
+        model_name=arguments.model_name,
+        port=arguments.port,
+    )
     contract.write_value(arguments.url, endpoint.url)
     print(
         f"{endpoint.name} serves version {endpoint.version} at {endpoint.url}",

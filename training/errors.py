@@ -8,3 +8,5 @@ class InputError(Exception):
 
     A step that ends with it exits with code 2 and is not retried.
     """
+
+    exit_code = 2

@@ -18,7 +18,6 @@ from infra.errors import CapacityError, QuotaError, UnsupportedError
 from infra.local import endpoint
 from infra.local.server import Server
 from tests.served import ROOT, write_model
-from training.errors import InputError
 
 
 @pytest.fixture
@@ -93,24 +92,31 @@ def test_misuse_and_unknown_places(workspace: Path, model: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("raised", "expected"),
+    ("raised", "code"),
     [
-        (UnsupportedError("no GPUs here"), InputError),
-        (QuotaError("not so many"), QuotaError),
-        (CapacityError("none left"), CapacityError),
+        (UnsupportedError("no GPUs here"), contract.BAD_INPUT),
+        (QuotaError("not so many"), contract.FAILED),
+        (CapacityError("none left"), contract.FAILED),
     ],
 )
-def test_what_a_place_raises(
-    monkeypatch: pytest.MonkeyPatch, raised: Exception, expected: type[Exception]
+def test_what_a_place_raises_ends_the_step_with_its_sentence_and_code(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    raised: Exception,
+    code: int,
 ) -> None:
+    """A quota is worth a retry, a thing that the place cannot do is not; neither is a traceback."""
+
     def refuse(**_: object) -> None:
         raise raised
 
     monkeypatch.setattr(endpoint, "deploy", refuse)
     argv = ["deploy", "--model", "m", "--model-name", "n", "--version", "1", "--endpoint", "e"]
     monkeypatch.setattr(sys, "argv", [*argv, "--url", "u"])
-    with pytest.raises(expected, match=str(raised)):
-        deploy.main()
+    with pytest.raises(SystemExit) as ended:
+        contract.run(deploy.main)
+    assert ended.value.code == code
+    assert capsys.readouterr().err == f"error: {raised}\n"
 
 
 def test_a_missing_library_is_not_taken_for_a_missing_place(
