@@ -10,6 +10,7 @@ Folders with a PROVIDER are found by looking; nothing lists them.
     client.status(run, settings) -> Status
     client.logs(run, settings, step, follow) -> Iterator[LogLine]
     client.outputs(run, settings) -> {step: {output: value or path}}
+    client.history(run, settings) -> History             the plan, and when each event was
     client.why(run, settings, step) -> list[str]         reasons why a step ran, or did not
     client.cancel(run, settings) -> bool                 False when it had ended already
     client.list_runs(settings) -> list[RunRef]           newest first
@@ -21,10 +22,13 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
 from infra.errors import InputError, UnsupportedError, nearest
 from infra.plan import Event, Json, LogLine, Plan, Request, RunRef, Status
+
+if TYPE_CHECKING:
+    from infra.history import History
 
 Context: TypeAlias = Callable[[], Mapping[str, str]]
 Capability = Literal["gpu", "spot", "multi-node", "rehearsal", "docker"]
@@ -97,6 +101,11 @@ class Provider(NamedTuple):
     def outputs(self, run: RunRef, settings: Any) -> Mapping[str, Mapping[str, Json]]:
         """What the steps that ended well left: values, and where the artefacts lie."""
         found: Mapping[str, Mapping[str, Json]] = self._module("client").outputs(run, settings)
+        return found
+
+    def history(self, run: RunRef, settings: Any) -> History:
+        """What was asked for and everything that happened, with times. Raises InputError."""
+        found: History = self._module("client").history(run, settings)
         return found
 
     def why(self, run: RunRef, settings: Any, step: str) -> list[str]:

@@ -7,6 +7,7 @@ import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from infra.errors import InputError, told
 from infra.local import LocalSettings
@@ -15,6 +16,9 @@ from infra.local.rundir import RunDirectory, StepDirectory, run_ids
 from infra.local.scheduler import Scheduler
 from infra.plan import DONE, FINAL, Event, Json, LogLine, Request, RunRef, Status
 from infra.provider import Context
+
+if TYPE_CHECKING:
+    from infra.history import History
 
 _POLL = 0.1
 _accepted: dict[str, tuple[Scheduler, RunDirectory]] = {}
@@ -90,6 +94,19 @@ def outputs(run: RunRef, settings: LocalSettings) -> dict[str, dict[str, Json]]:
             paths: dict[str, Json] = {key: str(entry.output(key)) for key in entry.digests}
             found[name] = {**entry.values, **paths}
     return found
+
+
+def history(run: RunRef, settings: LocalSettings) -> History:
+    """The plan, and each event with its time and use. Raises InputError on an unknown run."""
+    from infra.history import History, moment, read_plan
+
+    directory = RunDirectory(Path(settings.workspace), run.run_id)
+    directory.status()
+    try:
+        plan = read_plan(directory.request()["plan"])
+    except (OSError, ValueError, KeyError, TypeError):
+        plan = None  # it is damaged or gone; what happened is still known
+    return History(plan, tuple(moment(line) for line in directory.lines()))
 
 
 def why(run: RunRef, settings: LocalSettings, step: str) -> list[str]:

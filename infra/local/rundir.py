@@ -2,7 +2,7 @@
 
 runs/RUN_ID/
     request.json         what was asked for
-    events.jsonl         every state that the run and its steps entered, appended
+    events.jsonl         every state that the run and its steps entered, and when, appended
     lock                 held, with its pid inside, by the process that drives the run
     steps/STEP/
         ATTEMPT.log      what the step printed
@@ -19,6 +19,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
@@ -65,8 +66,11 @@ class StepDirectory:
             return {}
 
     def entry(self) -> Entry | None:
-        """What the step left, if it has ended well."""
-        return cache.read(self.outputs) if self.outputs.exists() else None
+        """What the step left, if it has ended well and can still be read."""
+        try:
+            return cache.read(self.outputs) if self.outputs.exists() else None
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            return None
 
 
 class RunDirectory:
@@ -122,25 +126,27 @@ class RunDirectory:
         return None
 
     def record(self, event: Event, **extra: Json) -> None:
-        """Append one event."""
+        """Append one event, with the time of day for people to read."""
         if self._events is None:
             raise RuntimeError("only the process that drives a run records its events")
         data = to_data(event)
         assert isinstance(data, dict)  # noqa: S101  an Event is a dataclass
-        self._events.write(json.dumps(data | extra) + "\n")
+        self._events.write(json.dumps(data | {"at": round(time.time(), 3)} | extra) + "\n")
         self._events.flush()
 
     def lines(self) -> Iterator[dict[str, Json]]:
         """The events as they were recorded; a line cut off by a crash is passed over."""
         try:
-            text = (self.root / "events.jsonl").read_text(encoding="utf-8")
+            text = (self.root / "events.jsonl").read_text(encoding="utf-8", errors="replace")
         except FileNotFoundError:
             return
         for line in text.splitlines():
             try:
-                yield json.loads(line)
+                found = json.loads(line)
             except ValueError:
                 continue
+            if isinstance(found, dict) and found.keys() >= set(Event._fields):
+                yield found
 
     def events(self) -> Iterator[Event]:
         """The events, oldest first."""

@@ -18,7 +18,7 @@ from infra.local.attempt import Attempts, Outcome
 from infra.local.ingredients import Ingredients
 from infra.local.rundir import RunDirectory
 from infra.local.values import Missing, Results
-from infra.plan import FINAL, Event, Request, Step
+from infra.plan import FINAL, Event, Json, Request, Step
 from infra.provider import Context
 
 
@@ -39,6 +39,7 @@ class Scheduler:
         workspace = Path(settings.workspace)
         self._cache = cache.StepCache(workspace / "cache" / "steps")
         self._ingredients = Ingredients(workspace, self._results, self._steps)
+        self._context = context
         self._attempts = Attempts(request.run_id, settings, directory, context)
         self._parallel = settings.parallel or max(2, os.cpu_count() or 1)
         self._ended: queue.SimpleQueue[tuple[Step, str, Outcome]] = queue.SimpleQueue()
@@ -125,7 +126,8 @@ class Scheduler:
         self._running += 1
         work = self._attempts.prepare(step, self._results, key)
         threading.Thread(target=lambda: self._ended.put((step, key, work())), daemon=True).start()
-        return self._enter(step, Event(step.name, "running", message=message))
+        commit = self._context().get("TREFOIL_GIT_COMMIT", "")
+        return self._enter(step, Event(step.name, "running", message=message), commit=commit)
 
     def _find(self, step: Step, key: str) -> tuple[cache.Entry | None, str]:
         """A finished step is reused from the cache, or, where it has effects, within its run."""
@@ -145,7 +147,7 @@ class Scheduler:
             except OSError as error:
                 state, message, code = "failed", f"{step.name}: {told(error)}", 1
         event = Event(step.name, state, ending.seconds, message, outcome.attempt, code)
-        used = {"cpu_seconds": ending.cpu_seconds, "peak_mb": ending.peak_mb}
+        used: dict[str, Json] = {"cpu_seconds": ending.cpu_seconds, "peak_mb": ending.peak_mb}
         return self._enter(step, event, **used)
 
     def _keep(self, step: Step, key: str, outcome: Outcome) -> None:
@@ -158,13 +160,13 @@ class Scheduler:
         place.link(entry)
         self._results.entries[step.name] = entry
 
-    def _enter(self, step: Step, event: Event, **extra: float) -> Event:
+    def _enter(self, step: Step, event: Event, **extra: Json) -> Event:
         self._results.states[step.name] = event.state
         self._results.messages[step.name] = event.message
         self._codes[step.name] = event.code
         return self._record(event, **extra)
 
-    def _record(self, event: Event, **extra: float) -> Event:
+    def _record(self, event: Event, **extra: Json) -> Event:
         self._directory.record(event, **extra)
         return event
 
