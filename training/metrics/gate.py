@@ -1,0 +1,136 @@
+"""The gate: may this model go on? Limits, and never worse than the champion; always with reasons.
+
+A gate is ``{"bits_per_dim": {"max": 2.4}, "active_units": {"min": 1}}``. A limit may also name an
+anchor, ``{"fd": {"max": "pixels"}}``: its value on the data at hand, whatever data that is.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from training.errors import InputError
+from training.metrics import METRICS
+
+Values = Mapping[str, float]
+Limit = Mapping[str, float | str]
+Gate = Mapping[str, Limit]
+
+_BOUNDS = ("min", "max")
+
+
+@dataclass(frozen=True)
+class Reason:
+    """One thing held against another, and what came of it, as a sentence."""
+
+    metric: str
+    passed: bool
+    why: str
+
+
+def parse(text: str) -> dict[str, Limit | None]:
+    """Read a gate from JSON. Raises InputError at what is no gate."""
+    try:
+        gate = json.loads(text)
+    except ValueError as error:
+        raise InputError(f"the gate is not JSON: {error}") from None
+    if not isinstance(gate, dict):
+        raise InputError(f'the gate is {text}, not an object like {{"fd": {{"max": 2.0}}}}')
+    for metric, limit in gate.items():
+        if metric not in METRICS:
+            near = _near(metric, METRICS)
+            raise InputError(f"the gate names {metric!r}, which is no metric{near}")
+        if limit is not None:
+            _check(metric, limit)
+    return gate
+
+
+def merged(*gates: Mapping[str, Limit | None]) -> Gate:
+    """Lay gates over each other, bound by bound; null takes a metric's limits away."""
+    result: dict[str, Limit] = {}
+    for gate in gates:
+        for metric, limit in gate.items():
+            if limit is None:
+                result.pop(metric, None)
+            else:
+                result[metric] = {**result.get(metric, {}), **limit}
+    return result
+
+
+def decide(gate: Gate, values: Values, anchors: Mapping[str, Values]) -> list[Reason]:
+    """Hold ``values`` against the gate. Raises InputError where a limit cannot be looked up."""
+    reasons = []
+    for metric, limit in sorted(gate.items()):
+        if metric not in values:
+            raise InputError(
+                f"the gate limits {metric}, which is not measured here"
+                f"; measured are {', '.join(sorted(values))}"
+            )
+        for bound, asked in sorted(limit.items()):
+            reasons.append(_hold(metric, values[metric], bound, asked, anchors))
+    return reasons
+
+
+def compare(values: Values, champion: Values, name: str) -> list[Reason]:
+    """Hold a challenger against the champion, both measured on the same held-out data.
+
+    It may be worse by as much as chance moves the number between two trainings of one recipe
+    (``Metric.tolerance``), not by more.
+    """
+    reasons = []
+    for metric, about in METRICS.items():
+        if about.tolerance is None or metric not in values or metric not in champion:
+            continue
+        mine, theirs = values[metric], champion[metric]
+        worse = mine - theirs if about.better == "lower" else theirs - mine
+        allowed = about.tolerance * abs(theirs)
+        ok = not math.isfinite(theirs) or worse <= allowed  # NaN compares false: not ok
+        verdict = f"{'not ' * ok}worse than {name}'s {theirs:.4g} (tolerance {allowed:.2g})"
+        reasons.append(Reason(metric, ok, f"{metric} {mine:.4g} is {verdict}"))
+    return reasons
+
+
+def _hold(
+    metric: str, value: float, bound: str, asked: float | str, anchors: Mapping[str, Values]
+) -> Reason:
+    if isinstance(asked, str):
+        known = [name for name, numbers in anchors.items() if metric in numbers]
+        if asked not in known:
+            raise InputError(
+                f"the gate's {bound} of {metric} is the anchor {asked!r}"
+                f", which has none{_near(asked, known)}"
+            )
+        limit, of = anchors[asked][metric], f" of {asked}"
+    else:
+        limit, of = asked, ""
+    if not math.isfinite(value):
+        return Reason(metric, False, f"{metric} is not a finite number")
+    ok = value <= limit if bound == "max" else value >= limit
+    side = {"max": ("at most", "above the limit"), "min": ("at least", "below the limit")}[bound][
+        not ok
+    ]
+    return Reason(metric, ok, f"{metric} {value:.4g} is {side} {limit:.4g}{of}")
+
+
+def _check(metric: str, limit: Any) -> None:
+    if not isinstance(limit, dict) or not limit:
+        raise InputError(f"the gate's {metric} is {limit!r}, not an object with min or max")
+    for bound, asked in limit.items():
+        if bound not in _BOUNDS:
+            raise InputError(f"the gate's {metric} has {bound!r}{_near(bound, _BOUNDS)}")
+        number = isinstance(asked, int | float) and not isinstance(asked, bool)
+        if not isinstance(asked, str) and not (number and math.isfinite(asked)):
+            raise InputError(
+                f"the gate's {bound} of {metric} is {json.dumps(asked)}"
+                ", neither a number nor the name of an anchor"
+            )
+
+
+def _near(word: str, known: Iterable[str]) -> str:
+    known = list(known)
+    close = difflib.get_close_matches(word, known, n=1, cutoff=0.4)
+    return f"; did you mean {close[0]!r}?" if close else f"; known are {', '.join(sorted(known))}"
