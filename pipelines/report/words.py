@@ -1,0 +1,120 @@
+"""Numbers as a person reads them. What is no number is said as it is, never an error."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import math
+
+from infra.plan import (
+    All,
+    Condition,
+    Constant,
+    FirstOf,
+    Json,
+    Not,
+    Output,
+    Parameter,
+    Source,
+    as_text,
+)
+
+_UNITS = ("bytes", "KB", "MB", "GB", "TB")
+
+
+def duration(seconds: float) -> str:
+    """0.32 s, 4.1 s, 2 min 05 s, 3 h 10 min."""
+    if not math.isfinite(seconds) or seconds < 0:
+        return ""
+    if seconds < 59.95:
+        return f"{seconds:.{2 if seconds < 0.995 else 1}f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest:02d} s"
+    hours, minutes = divmod(round(seconds / 60), 60)
+    return f"{hours} h {minutes:02d} min" if hours < 48 else f"{hours / 24:.1f} days"
+
+
+def moment(at: float | None) -> str:
+    """A time of day in the zone of whoever reads, zone told; empty where it is not known."""
+    found = _date(at)
+    return f"{found:%Y-%m-%d %H:%M:%S} {found.tzname()}" if found else ""
+
+
+def machine_time(at: float | None) -> str:
+    """The same for the ``datetime`` of a ``time`` element."""
+    found = _date(at)
+    return found.isoformat(timespec="seconds") if found else ""
+
+
+def size(count: float) -> str:
+    """A number of bytes: 812 bytes, 1.4 MB; powers of a thousand."""
+    for unit in _UNITS:
+        if count < 999.5 or unit == _UNITS[-1]:
+            break
+        count /= 1000
+    return f"{count:.0f} {unit}" if unit == "bytes" else f"{count:.3g} {unit}"
+
+
+def number(value: object) -> str:
+    """Four digits that count, with a minus that is as wide as a plus."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, str):
+        return value
+    if not isinstance(value, int | float) or value != value:  # noqa: PLR0124  NaN
+        return "not a number"
+    if isinstance(value, int) and abs(value) >= 10**9:
+        value = float(value) if abs(value) < 10**300 else math.copysign(math.inf, value)
+    shown = str(value) if isinstance(value, int) else f"{value:.4g}"
+    return shown.replace("inf", "∞").replace("-", "\N{MINUS SIGN}")
+
+
+def value(found: Json) -> str:
+    """A parameter's value: text as it is, the rest as JSON."""
+    if isinstance(found, str):
+        try:
+            inner = json.loads(found)
+        except (ValueError, RecursionError):
+            return found
+        if not isinstance(inner, dict | list):
+            return found
+        found = inner
+    return json.dumps(found, ensure_ascii=False, indent=2 if len(str(found)) > 60 else None)
+
+
+def title(name: str) -> str:
+    """A file's or field's name as a heading: ``loss_by-step`` becomes Loss by step."""
+    words = name.replace("_", " ").replace("-", " ").strip()
+    return words[:1].upper() + words[1:]
+
+
+def condition(found: Condition) -> str:
+    """A gate's condition, shortest: ``evaluate.passed``, ``not (n > 2)``."""
+    if isinstance(found, Not):
+        return f"not ({condition(found.condition)})"
+    if isinstance(found, All):
+        return " and ".join(condition(part) for part in found.conditions)
+    left, right = _source(found.left), _source(found.right)
+    if right in ("true", "false") and found.operator in ("==", "!="):
+        return left if (found.operator == "==") == (right == "true") else f"not {left}"
+    return f"{left} {found.operator} {right}"
+
+
+def _source(found: Source) -> str:
+    if isinstance(found, Constant):
+        return as_text(found.value)
+    if isinstance(found, Parameter):
+        return found.name
+    if isinstance(found, Output):
+        return f"{found.step}.{found.name}"
+    if isinstance(found, FirstOf):
+        return " or ".join(_source(output) for output in found.outputs)
+    return "a value of the run"
+
+
+def _date(at: float | None) -> datetime.datetime | None:
+    try:
+        return None if at is None else datetime.datetime.fromtimestamp(at).astimezone()
+    except (ValueError, OverflowError, OSError):
+        return None
