@@ -94,6 +94,8 @@ def _configure(given: dict[str, Json], declared: dict[str, Any]) -> None:
 
     try:
         config = json.loads(str(given.get("config", "{}")))
+        if not isinstance(config, dict):
+            raise ValueError("it must have names and values")
         recipes.configure(str(recipe), {**config, **own})
     except BadConfig as error:
         raise InputError(str(error)) from None
