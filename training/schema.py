@@ -87,7 +87,8 @@ def arrow_schema(examples: Examples) -> pa.Schema:
     if isinstance(examples.content, Images):
         pixels, levels = examples.content
         size = int(np.prod(pixels.shape[1:]))
-        fields.append(pa.field("image", pa.list_(pa.from_numpy_dtype(pixels.dtype), size), False))
+        pixel = pa.field("element", pa.from_numpy_dtype(pixels.dtype))  # as Parquet calls it
+        fields.append(pa.field("image", pa.list_(pixel, size), False))
         notes = {"shape": [int(size) for size in pixels.shape[1:]], "levels": levels}
     else:
         fields.append(pa.field("text", pa.string(), False))

@@ -146,7 +146,7 @@ def _found(path: Path, file: File) -> str:
     try:
         with path.open("rb") as content:
             return hashlib.file_digest(content, file.algorithm).hexdigest()
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return ""
 
 
