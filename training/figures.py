@@ -73,7 +73,7 @@ def interpolation(path: Path, walks: Images) -> None:
     count, steps = walks.shape[:2]
     with rc_context(_STYLE):
         figure = Figure((steps * _TILE_INCHES + 0.1, count * _TILE_INCHES + 0.35))
-        title = "Straight lines in the latent space, between two held-out images"
+        title = "Between the latents of two held-out images"
         _show(figure.add_subplot(), walks.reshape(-1, *walks.shape[2:]), steps, title)
         _save(figure, path)
 
@@ -94,7 +94,7 @@ def curves(
                 colour = VALIDATION if label.startswith("validation") else TRAIN
                 axes.plot(x, y, color=colour, label=label)
             if best is not None:
-                axes.axvline(best, color=_FAINT, linewidth=0.8, linestyle="--", zorder=0)
+                axes.axvline(best, color=_FAINT, linewidth=0.8, ls="--", zorder=0, label="kept")
             axes.set_title(title)
             axes.set_xlabel(x_label)
             axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))

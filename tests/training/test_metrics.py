@@ -1,7 +1,6 @@
 """The numbers: against closed forms, other people's implementations, and sets made to fail."""
 
-from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,8 +10,7 @@ from hypothesis import strategies as st
 from numpy.random import Generator
 from sklearn.mixture import GaussianMixture
 
-from training.errors import InputError
-from training.metrics import METRICS, anchors, image
+from training.metrics import anchors
 from training.metrics.distances import (
     Array,
     classifier_score,
@@ -23,7 +21,6 @@ from training.metrics.distances import (
     memorisation,
     nearest,
 )
-from training.metrics.image import Judge, Pixels
 
 
 @pytest.fixture
@@ -221,97 +218,3 @@ def test_pixel_bits_are_the_cross_entropy_of_smoothed_histograms() -> None:
     held_out = np.array([[0.0, 0.0]])
     # pixel 0: (2 + 1) / (3 + 2) for level 0; pixel 1: (0 + 1) / (3 + 2)
     assert anchors.pixel_bits(train, held_out, 2) == pytest.approx(-np.log2([3 / 5, 1 / 5]).mean())
-
-
-# The judge of images, on the real digits
-
-
-@pytest.fixture(scope="module")
-def digits() -> SimpleNamespace:
-    from sklearn.datasets import load_digits
-    from sklearn.model_selection import train_test_split
-
-    data = load_digits()
-    train, held_out, labels, _ = train_test_split(
-        data.data / 16, data.target, test_size=450, stratify=data.target, random_state=0
-    )
-    return SimpleNamespace(
-        train=train, held_out=held_out, labels=labels, shape=(1, 8, 8), levels=17
-    )
-
-
-@pytest.fixture(scope="module")
-def judge(digits: SimpleNamespace) -> Judge:
-    return Judge(cast("Pixels", digits))
-
-
-def test_anchors_of_digits(judge: Judge) -> None:
-    found = judge.anchors()
-    assert found == judge.anchors()  # the same data gives the same anchors
-    real, pixels, mixture = found["real"], found["pixels"], found["gmm"]
-    assert real["fd"] == pytest.approx(0.10, abs=0.02)
-    assert mixture["fd"] == pytest.approx(0.18, abs=0.06)
-    assert pixels["fd"] == pytest.approx(4.5, abs=0.3)
-    assert real["kid"] < 0 < pixels["kid"]
-    assert real["score"] > 9.3
-    assert real["coverage"] > 0.99
-    assert pixels["bits_per_dim"] == pytest.approx(2.438, abs=0.001)
-    assert found["uniform"]["bits_per_dim"] == pytest.approx(np.log2(17))
-    assert {name for numbers in found.values() for name in numbers} <= METRICS.keys()
-
-
-def test_copied_training_images_raise_the_memorisation_alarm(
-    judge: Judge, digits: SimpleNamespace, rng: Generator
-) -> None:
-    limit = image.MEMORISATION_ALARM
-    copies = judge.measure(digits.train)
-    noisy = judge.measure(digits.train + rng.normal(0, 0.1, digits.train.shape))
-    new = judge.measure(anchors.gaussian_mixture(digits.train, 1000))
-    assert copies["memorisation"] == pytest.approx(0, abs=1e-6)
-    assert noisy["memorisation"] < limit  # copies do not hide behind a little noise
-    assert new["memorisation"] > limit
-    assert copies["fd"] < new["fd"]  # no distance to held-out data tells a copyist
-
-
-def test_one_class_alone_is_seen_as_collapse(judge: Judge, digits: SimpleNamespace) -> None:
-    found = judge.measure(digits.train[digits.labels == 3])
-    assert found["fd"] > 20
-    assert found["score"] < 1.1
-    assert found["coverage"] < 0.2
-    assert found["precision"] > 0.8
-
-
-def test_samples_are_clamped_and_rounded_to_the_levels_of_the_data(judge: Judge) -> None:
-    drawn = np.array([[-0.2, 0.031, 0.032, 0.5, 1.7]])
-    np.testing.assert_allclose(judge.on_grid(drawn) * 16, [[0, 0, 1, 8, 16]])
-
-
-def test_a_model_that_draws_no_numbers_has_no_numbers(
-    judge: Judge, digits: SimpleNamespace
-) -> None:
-    drawn = digits.train.copy()
-    drawn[3, 5] = np.nan
-    assert all(np.isnan(value) for value in judge.measure(drawn).values())
-
-
-def test_memorisation_is_not_told_where_held_out_images_are_copies(rng: Generator) -> None:
-    rows = rng.random((30, 48))
-    data = SimpleNamespace(train=rows, held_out=rows[:10], shape=(3, 4, 4), levels=0)
-    assert "memorisation" not in Judge(cast("Pixels", data)).measure(rows)
-
-
-def test_too_few_images_to_judge_by_are_refused(rng: Generator) -> None:
-    rows = rng.random((30, 48))
-    data = SimpleNamespace(train=rows, held_out=rows[:5], shape=(3, 4, 4), levels=0)
-    with pytest.raises(InputError, match="30 training and 5 held-out images"):
-        Judge(cast("Pixels", data))
-
-
-def test_other_images_are_judged_in_their_own_axes(rng: Generator) -> None:
-    train, held_out = rng.random((300, 3 * 4 * 4)), rng.random((60, 3 * 4 * 4))
-    data = SimpleNamespace(train=train, held_out=held_out, shape=(3, 4, 4), levels=0)
-    other = Judge(cast("Pixels", data))
-    assert other.space.startswith("pca-32-")
-    found = other.measure(rng.random((300, 48)))
-    assert "score" not in found  # there is no classifier for them
-    assert found["fd"] < 3 * other.anchors()["real"]["fd"]

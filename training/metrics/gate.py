@@ -14,25 +14,26 @@ from dataclasses import dataclass
 from typing import Any
 
 from training.errors import InputError
-from training.metrics import METRICS
+from training.metrics import METRICS, Gate, Limit, Values
 
-Values = Mapping[str, float]
-Limit = Mapping[str, float | str]
-Gate = Mapping[str, Limit]
+Overlay = Mapping[str, Limit | None]
+"""A gate as a person gives it: null takes a metric's limits away."""
 
 _BOUNDS = ("min", "max")
 
 
 @dataclass(frozen=True)
 class Reason:
-    """One thing held against another, and what came of it, as a sentence."""
+    """One number held against another, and what came of it, as a sentence."""
 
-    metric: str
+    rule: str
+    value: float | None
+    limit: float | None
     passed: bool
     why: str
 
 
-def parse(text: str) -> dict[str, Limit | None]:
+def parse(text: str) -> Overlay:
     """Read a gate from JSON. Raises InputError at what is no gate."""
     try:
         gate = json.loads(text)
@@ -49,7 +50,7 @@ def parse(text: str) -> dict[str, Limit | None]:
     return gate
 
 
-def merged(*gates: Mapping[str, Limit | None]) -> Gate:
+def merged(*gates: Overlay) -> Gate:
     """Lay gates over each other, bound by bound; null takes a metric's limits away."""
     result: dict[str, Limit] = {}
     for gate in gates:
@@ -90,7 +91,9 @@ def compare(values: Values, champion: Values, name: str) -> list[Reason]:
         allowed = about.tolerance * abs(theirs)
         ok = not math.isfinite(theirs) or worse <= allowed  # NaN compares false: not ok
         verdict = f"{'not ' * ok}worse than {name}'s {theirs:.4g} (tolerance {allowed:.2g})"
-        reasons.append(Reason(metric, ok, f"{metric} {mine:.4g} is {verdict}"))
+        why = f"{metric} {mine:.4g} is {verdict}"
+        limit = theirs + allowed if about.better == "lower" else theirs - allowed
+        reasons.append(Reason(f"{metric} champion", mine, limit, ok, why))
     return reasons
 
 
@@ -107,13 +110,15 @@ def _hold(
         limit, of = anchors[asked][metric], f" of {asked}"
     else:
         limit, of = asked, ""
+    rule = f"{metric} {bound}"
     if not math.isfinite(value):
-        return Reason(metric, False, f"{metric} is not a finite number")
-    ok = value <= limit if bound == "max" else value >= limit
-    side = {"max": ("at most", "above the limit"), "min": ("at least", "below the limit")}[bound][
-        not ok
-    ]
-    return Reason(metric, ok, f"{metric} {value:.4g} is {side} {limit:.4g}{of}")
+        return Reason(rule, None, limit, False, f"{metric} is not a finite number")
+    if bound == "max":
+        ok, words = value <= limit, ("above the limit", "at most")
+    else:
+        ok, words = value >= limit, ("below the limit", "at least")
+    why = f"{metric} {value:.4g} is {words[ok]} {limit:.4g}{of}"
+    return Reason(rule, value, limit, ok, why)
 
 
 def _check(metric: str, limit: Any) -> None:

@@ -1,27 +1,35 @@
-"""Images: samples held against held-out and training images, in features and in pixels.
+"""Images: what a model says of held-out ones, and what its samples look like beside them.
 
-``fd`` to ``score`` compare in the feature space of ``training.features``. ``memorisation``
-compares pixels, because to the feature net a copy with a little noise on it is new: training
-digits with noise of 0.1 have a ratio of 1.04 in features and 0.63 in pixels.
+``fd`` to ``score`` compare samples with held-out images in the feature space of
+``training.features``. ``memorisation`` compares pixels, because to the feature net a copy with a
+little noise on it is new: training digits with noise of 0.1 have a ratio of 1.04 in features and
+0.63 in pixels.
 
-What is drawn is what a person would be shown: ``model.sample``, for a VAE the mean of the
-likelihood at a latent from the prior, clamped to [0, 1] and rounded to the levels that the data
-knows. As many are drawn as there are training images, 2,000 at most, so that each anchor is a
-set of the same size.
+A sample is what a person would be shown, ``model.sample``: for a VAE the mean of the likelihood at
+a latent from the prior, clamped to [0, 1] and rounded to the levels of the data. (A draw from the
+likelihood adds each pixel's own noise; on digits it moves fd by less than another seed does.)
+As many are drawn as there are training images, 2,000 at most, so that each anchor is a set of the
+same size.
 """
 
 from __future__ import annotations
 
 import math
-from typing import ClassVar, Protocol
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar, cast
 
 import numpy as np
+import torch
+from torch import Tensor
 
+from training import data
+from training.data import Dataset, Spec
 from training.errors import InputError
 from training.features import feature_space
-from training.metrics import anchors, distances
+from training.metrics import Gate, anchors, distances
 from training.metrics.distances import Array
-from training.metrics.gate import Gate
+from training.model import Model
 
 DRAWN = 2000
 """Images drawn, and held-out images they are compared with, at most."""
@@ -29,89 +37,144 @@ DRAWN = 2000
 NEAREST = 500
 """Rows whose nearest training image is looked for, at most; their median settles early."""
 
+CODED = 256
+"""Levels at which pixels that may take any value are coded, for bits per dimension."""
+
+IMPORTANCE_DRAWS = 16
+"""Draws behind iwae16_bits_per_dim."""
+
 MEMORISATION_ALARM = 0.7
 """Below this a model gives back its training images: copies have 0, copies with noise of 0.1 have
 0.63, held-out images 1, the mixture (no copyist) 0.96."""
 
-
-class Pixels(Protocol):
-    """What a judge of images needs to know of a data set."""
-
-    train: Array
-    """Rows of pixels in [0, 1]."""
-    held_out: Array
-    shape: tuple[int, int, int]
-    """Channels, height, width: what a row is."""
-    levels: int
-    """How many values a pixel may take; 0: any."""
+_BATCH = 500
 
 
-class Judge:
-    """Holds what every model of one data set is measured against."""
+class ImageJudge:
+    """Measures models of images, (rows, channels, height, width)."""
 
     gate: ClassVar[Gate] = {"memorisation": {"min": MEMORISATION_ALARM}}
 
-    def __init__(self, data: Pixels) -> None:
+    def __init__(self, dataset: Dataset) -> None:
         """Embed the held-out images. Raises InputError where there are too few to judge by."""
+        rows = data.count(dataset.train), data.count(dataset.test)
         fewest = distances.NEIGHBOURS + 1
-        if min(len(data.held_out), len(data.train)) < fewest:
+        if min(rows) < fewest:
             raise InputError(
-                f"there are {len(data.train)} training and {len(data.held_out)} held-out images"
-                f"; to judge by them takes {fewest} of each, give more data"
+                f"there are {rows[0]} training and {rows[1]} held-out images; to judge by them"
+                f" takes {fewest} of each, give more data"
             )
-        self._data = data
-        self._count = min(DRAWN, len(data.train))
-        self._held_out = data.held_out[:DRAWN]
-        self._space = feature_space(data.shape, data.train)
-        self._real = self._space.embed(self._held_out)
-        self._usual = float(np.median(distances.nearest(self._held_out[:NEAREST], data.train)))
+        self._spec: Spec = dataset.spec
+        self._stored: Tensor = dataset.test["image"]
+        self._train = self._fractions(dataset.train["image"])
+        self._held_out = self._fractions(self._stored[:DRAWN])
+        self._count = min(DRAWN, len(self._train))
+        self._features = feature_space(self._spec.shape, self._train)
+        self._real = self._features.embed(self._held_out)
+        near = distances.nearest(self._held_out[:NEAREST], self._train)
+        self._usual = float(np.median(near))
 
     @property
     def space(self) -> str:
-        """Name of the feature space that the numbers live in."""
-        return self._space.name
+        """Name of the feature space."""
+        return self._features.name
 
-    @property
-    def count(self) -> int:
-        """How many images to draw."""
-        return self._count
+    def cannot(self, model: Model) -> str:
+        """Whether the model is of other images than these."""
+        theirs, ours = model.spec, self._spec
+        if (theirs.shape, theirs.levels) == (ours.shape, ours.levels):
+            return ""
+        return f"it models {_kind(theirs)}, and this data is {_kind(ours)}"
 
-    def measure(self, drawn: Array) -> dict[str, float]:
-        """Measure images given as rows; all numbers are NaN where a pixel is none."""
+    def measure(self, model: Model, seed: int) -> dict[str, float]:
+        """All that the model can be asked: likelihood, latents, samples."""
+        found: dict[str, float] = {}
+        if hasattr(model, "bits_per_dim"):
+            found |= self._likelihood(cast("Any", model), seed)
+        if hasattr(model, "active_units"):
+            found["active_units"] = float(cast("Any", model).active_units(self._stored))
+        if hasattr(model, "sample"):
+            found |= self.compare(self._drawn(cast("Any", model), self._count, seed))
+        return found
+
+    def compare(self, drawn: Array) -> dict[str, float]:
+        """Hold rows of pixels against held-out images; all numbers are NaN where a pixel is."""
         images = self.on_grid(drawn)
         finite = bool(np.isfinite(images).all())
         found = self._compared(images if finite else np.zeros_like(images))
         return found if finite else dict.fromkeys(found, math.nan)
 
     def anchors(self) -> dict[str, dict[str, float]]:
-        """The same numbers of the training images and of two trivial models; code lengths."""
-        train, levels = self._data.train, self._data.levels
-        found = {
-            "real": self.measure(train[: self._count]) | {"memorisation": 1.0},  # held-out images'
-            "pixels": self.measure(anchors.independent_pixels(train, self._count)),
-            "gmm": self.measure(anchors.gaussian_mixture(train, self._count)),
+        """The numbers of the training images and of two trivial models; code lengths."""
+        train, levels = self._train, self._spec.levels or CODED
+        held_out = self._fractions(self._stored)
+        pixels = self.compare(anchors.independent_pixels(train, self._count))
+        return {
+            # A training image is its own nearest; held-out ones define what is usual.
+            "real": self.compare(train[: self._count]) | {"memorisation": 1.0},
+            "gmm": self.compare(anchors.gaussian_mixture(train, self._count)),
+            "pixels": pixels | {"bits_per_dim": anchors.pixel_bits(train, held_out, levels)},
+            "uniform": {"bits_per_dim": math.log2(levels)},
         }
-        if levels:
-            found["uniform"] = {"bits_per_dim": math.log2(levels)}
-            found["pixels"]["bits_per_dim"] = anchors.pixel_bits(train, self._data.held_out, levels)
-        return found
+
+    def pictures(self, model: Model, seed: int, history: Mapping[str, Any], folder: Path) -> None:
+        """Draw samples, reconstructions, interpolation and curves, whatever the model has."""
+        from training.metrics import pictures
+
+        asked, shape = cast("Any", model), (-1, *self._spec.shape)
+        real = self._held_out.reshape(shape)
+        if hasattr(model, "sample"):
+            drawn = self.on_grid(self._drawn(asked, pictures.SHOWN, seed)).reshape(shape)
+            pictures.samples(folder, real, drawn)
+        if hasattr(model, "reconstruct"):
+            pictures.reconstructions(folder, real, asked, self._stored)
+        if hasattr(model, "encode") and hasattr(model, "decode"):
+            pictures.interpolation(folder, asked, self._stored)
+        pictures.curves(folder, history)
 
     def on_grid(self, drawn: Array) -> Array:
         """Clamp to [0, 1] and round to the levels of the data."""
         clamped = np.clip(drawn, 0, 1)
-        top = self._data.levels - 1
+        top = self._spec.levels - 1
         return np.rint(clamped * top) / top if top > 0 else clamped
 
+    def _likelihood(self, model: Any, seed: int) -> dict[str, float]:
+        """Means over every held-out image."""
+        generator = torch.Generator().manual_seed(seed)
+        totals: dict[str, float] = {}
+        for part in torch.split(self._stored, _BATCH):
+            for name, bits in model.bits_per_dim(part, IMPORTANCE_DRAWS, generator).items():
+                totals[name] = totals.get(name, 0.0) + float(bits.double().sum())
+        means = {name: total / len(self._stored) for name, total in totals.items()}
+        if "iwae_bits_per_dim" in means:
+            means[f"iwae{IMPORTANCE_DRAWS}_bits_per_dim"] = means.pop("iwae_bits_per_dim")
+        return means
+
+    def _drawn(self, model: Any, count: int, seed: int) -> Array:
+        images: Tensor = model.sample(count, torch.Generator().manual_seed(seed))
+        rows: Array = images.flatten(1).numpy()
+        return rows
+
     def _compared(self, images: Array) -> dict[str, float]:
-        rows = self._space.embed(images)
+        rows = self._features.embed(images)
         found = {
             "fd": distances.frechet_distance(rows, self._real),
             "kid": distances.kernel_distance(rows, self._real),
             **distances.manifolds(rows, self._real),
         }
-        if self._space.classify:
-            found["score"] = distances.classifier_score(self._space.classify(rows))
+        if self._features.classify:
+            found["score"] = distances.classifier_score(self._features.classify(rows))
         if self._usual > 0:  # else held-out images are copies of training images themselves
             near = images[:NEAREST]
-            found["memorisation"] = distances.memorisation(near, self._data.train, self._usual)
+            found["memorisation"] = distances.memorisation(near, self._train, self._usual)
         return found
+
+    def _fractions(self, stored: Tensor) -> Array:
+        top = self._spec.levels - 1 if self._spec.levels else 1
+        rows: Array = (stored.flatten(1).float() / top).numpy()
+        return rows
+
+
+def _kind(spec: Spec) -> str:
+    levels = f"{spec.levels} levels" if spec.levels else "any values"
+    return f"images of {'x'.join(map(str, spec.shape))} in {levels}"
