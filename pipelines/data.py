@@ -208,7 +208,7 @@ def _path(data: str, pin: Pin | None) -> Path:
         raise InputError(f"{data} is an address, and data is a name or a path; fetch it first")
     if data.endswith(".dvc") and Path(data).is_file():
         raise InputError(f"{data} is a pin; give what it pins, {data.removesuffix('.dvc')}")
-    for place in (Path(data), pin.path if pin else None):
+    for place in (Path(data) if data else None, pin.path if pin else None):
         if place and place.exists():
             return Path(os.path.abspath(place))  # noqa: PTH100  resolve() would follow links
     if pin:
@@ -216,7 +216,9 @@ def _path(data: str, pin: Pin | None) -> Path:
             f"{data} is not here; fetch what {pin.file} pins: python -m pipelines data pull {data}"
         )
     hint = nearest(data, catalogue.names(), "data sets are ")
-    raise InputError(f"{data} is neither a file or folder nor the name of a data set; {hint}")
+    raise InputError(
+        f"{data or 'the empty word'} is neither a file or folder nor the name of a data set; {hint}"
+    )
 
 
 def _digits() -> Path:

@@ -248,7 +248,9 @@ def test_bad_data_is_refused_by_file_and_row(
     assert not (out.parent.exists() and list(out.parent.iterdir()))
 
 
-@pytest.mark.parametrize("more", [["--seed", "x"], ["--seed", "-1"], ["--what", "1"]])
+@pytest.mark.parametrize(
+    "more", [["--seed", "x"], ["--seed", "-1"], ["--what", "1"], ["--data", ""]]
+)
 def test_misuse_is_one_sentence(
     more: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -10,7 +10,6 @@ online    the sets of catalogue.toml, downloaded and checked
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -47,7 +46,7 @@ def find(data: str, say: Callable[[str], None]) -> Source:
     if entry := catalogue.find(data):
         return _downloaded(entry, say)
     path = Path(data)
-    if not path.exists():
+    if not data or not path.exists():
         raise InputError(_unknown(data))
     kind = kind_of(path)
     return Source(path.resolve().stem if path.is_file() else path.resolve().name, kind,
@@ -67,10 +66,14 @@ def kind_of(path: Path) -> str:
 
 
 def _unknown(data: str) -> str:
+    import difflib
+
     known = catalogue.names()
     near = difflib.get_close_matches(data, known, 1)
     hint = f"did you mean {near[0]}?" if near else f"data sets are {', '.join(known)}"
-    return f"{data} is neither a file or folder nor the name of a data set; {hint}"
+    return (
+        f"{data or 'the empty word'} is neither a file or folder nor the name of a data set; {hint}"
+    )
 
 
 def _read(kind: str, path: Path, seed: int) -> Examples:
