@@ -10,7 +10,7 @@ from pipelines.report.markup import Markup, tag
 from pipelines.report.series import Chart, Line, Point
 
 _WIDTH, _HEIGHT = 340.0, 190.0
-_LEFT, _RIGHT, _TOP, _BOTTOM = 46.0, 10.0, 8.0, 36.0
+_LEFT, _RIGHT, _TOP, _BOTTOM = 46.0, 18.0, 8.0, 36.0
 _POINTS = 240
 """Points drawn of one line: more cannot be told apart at this size."""
 _ORDER = ("train", "", "validation", "held out", "test")

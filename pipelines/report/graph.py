@@ -14,10 +14,12 @@ from pipelines.report.markup import Markup, tag
 
 _ROOM = 1040.0
 """Width of the page's column."""
-_HEIGHT, _NARROWEST, _WIDEST = 54.0, 116.0, 168.0
-_BEND, _MARGIN = 12.0, 10.0
-_LETTER, _SMALL_LETTER = 7.3, 5.9
-"""About the width of a letter, to cut long names."""
+_HEIGHT, _NARROWEST, _WIDEST = 54.0, 122.0, 168.0
+_BEND, _MARGIN, _BETWEEN = 12.0, 10.0, 26.0
+_STATE = 31.0
+"""Where in a box the word for its state begins."""
+_LETTER, _LETTER_OF_STATE, _SMALL_LETTER = 7.3, 6.3, 5.9
+"""About the width of a letter, to leave out or cut what is too long."""
 
 
 class _Place(NamedTuple):
@@ -31,7 +33,7 @@ def graph(steps: Sequence[StepFacts]) -> Markup:
     """The drawing; where it is wide, a second, narrow one that the style sheet shows instead."""
     layers, links = arrange({step.name: step.needs for step in steps})
     count = len(layers)
-    width = min(_WIDEST, (_ROOM - 2 * _MARGIN - (count - 1) * 30) / count)
+    width = min(_WIDEST, (_ROOM - 2 * _MARGIN - (count - 1) * _BETWEEN) / count)
     down = _Drawing(steps, layers, links, down=True)
     if width < _NARROWEST:
         return tag("div", down.svg(), class_="graph")
@@ -60,7 +62,7 @@ class _Drawing:
         self._links, self._down, self._width = links, down, width
         breadth, length = (width, _HEIGHT) if down else (_HEIGHT, width)
         self._breadth, self._length = breadth, length
-        pitch = length + (34 if down else 30)
+        pitch = length + (34 if down else _BETWEEN)
         places = spread(layers, links, self._share, 18.0 if down else 22.0)
         least = min((at - self._share(n) / 2 for n, at in places.items()), default=0)
         most = max((at + self._share(n) / 2 for n, at in places.items()), default=0)
@@ -96,8 +98,8 @@ class _Drawing:
         x, y = self._corner(step.name)
         width = self._width
         took = words.duration(step.event.seconds) if step.event.seconds else ""
-        state = step.state + (f" · {took}" if took else "")
-        said = [step.name, state, step.event.message]
+        said = [step.name, f"{step.state} {took}", step.event.message]
+        fits = _STATE + _LETTER_OF_STATE * (len(step.state) + len(took) + 1) + 9 <= width
         gated = step.step is not None and step.step.when is not None
         tab: list[Markup] = []
         if step.step and step.step.when is not None:
@@ -113,7 +115,8 @@ class _Drawing:
             tag("rect", x=x, y=y + 12, width=4, height=_HEIGHT - 24, rx=2, class_="edge"),
             tag("text", _cut(step.name, (width - 26) / _LETTER), x=x + 15, y=y + 24, class_="name"),
             mark(step.state, x + 14, y + 32),
-            tag("text", _cut(state, (width - 40) / 6.1), x=x + 31, y=y + 42, class_="state"),
+            tag("text", step.state, x=x + _STATE, y=y + 42, class_="state") if fits else None,
+            tag("text", took, x=x + width - 9, y=y + 42, class_="took") if took else None,
             tab,
             class_=f"node {step.state}" + (" gated" if gated else ""),
         )

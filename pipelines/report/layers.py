@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 
 _SWEEPS = 8
-_ROUNDS = 24
+_ROUNDS = 120
 
 
 def arrange(needs: Mapping[str, Sequence[str]]) -> tuple[list[list[str]], list[list[str]]]:
@@ -102,14 +102,18 @@ def spread(
         places.update({name: offsets[name] - at / 2 for name in layer})
     for round_ in range(_ROUNDS):
         for layer in layers if round_ % 2 == 0 else layers[::-1]:
-            wishes = [
-                sum(places[n] for n in beside[name]) / len(beside[name])
+            pulls = [
+                {other: 4.0 ** ((name in bends) + (other in bends)) for other in beside[name]}
                 if name in beside
-                else places[name]
+                else {name: 1e-6}
                 for name in layer
             ]
+            weights = [sum(pull.values()) for pull in pulls]
+            wishes = [
+                sum(places[other] * strength for other, strength in pull.items()) / weight
+                for pull, weight in zip(pulls, weights, strict=True)
+            ]
             free = [wish - offsets[name] for wish, name in zip(wishes, layer, strict=True)]
-            weights = [4.0 if name in bends else 1.0 for name in layer]
             for name, found in zip(layer, _rising(free, weights), strict=True):
                 places[name] = found + offsets[name]
     return places

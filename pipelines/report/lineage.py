@@ -33,7 +33,7 @@ def _dataset(facts: Facts, schema: Mapping[str, Any]) -> list[Markup]:
     splits = schema.get("splits")
     rows = [
         f"{at['rows']} {part}"
-        for part, at in (splits.items() if isinstance(splits, dict) else ())
+        for part, at in sorted(splits.items() if isinstance(splits, dict) else (), reverse=True)
         if isinstance(at, dict) and "rows" in at
     ]
     return [
@@ -49,7 +49,10 @@ def _dataset(facts: Facts, schema: Mapping[str, Any]) -> list[Markup]:
 
 def _model(facts: Facts) -> list[Markup]:
     recipe = facts.plan.parameters.get("recipe") if facts.plan else None
-    trained = [found for found in _of_kind(facts, "system.Model") if found.name == "model"]
+    models = _of_kind(facts, "system.Model")
+    planned = [step.artifacts for step in facts.plan.steps] if facts.plan else []
+    if any(artifacts.get("model") == "system.Model" for artifacts in planned):
+        models = [found for found in models if found.name == "model"]  # a champion is not of here
     return [
         _link(
             "Model",
@@ -57,7 +60,7 @@ def _model(facts: Facts) -> list[Markup]:
             _digest("sha256", found.digest),
             tag("small", f"recipe {recipe}") if recipe else None,
         )
-        for found in (trained or _of_kind(facts, "system.Model"))[:1]
+        for found in models[:1]
     ]
 
 

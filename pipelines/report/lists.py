@@ -12,6 +12,8 @@ from pipelines.report.markup import Markup, tag
 
 _FILES = 60
 """Files listed of one artefact."""
+_DENSITY = 1.6
+"""Pixels of a larger picture in one of the page, so that it is sharp on fine screens."""
 _CAPTION = {
     "samples": "Held-out images on the left, what the model drew on the right",
     "reconstructions": "Held-out images above, rebuilt below",
@@ -69,9 +71,10 @@ def _pair(name: str, value: Json) -> Markup:
 
 def _picture(found: Picture) -> Markup:
     title = words.title(found.name)
+    wide = found.width / _DENSITY if found.width > 300 else found.width
     image = tag(
         "img", src=found.uri, alt=f"{title}, a picture from the step {found.step}",
-        width=found.width or None, height=found.height or None,
+        width=round(wide) or None,
         class_="pixels" if 0 < found.width <= 128 else None,
     )  # fmt: skip
     caption = _CAPTION.get(found.name, f"from {found.step}")

@@ -10,6 +10,7 @@ from pipelines.report import words
 from pipelines.report.marks import badge
 from pipelines.report.markup import Markup, tag
 
+_ANCHORS = {"real": "Real data", "gmm": "Mixture"}
 _WIDTH, _HEIGHT, _INSET = 132.0, 18.0, 8.0
 
 
@@ -29,7 +30,8 @@ def columns(judged: Mapping[str, Any]) -> list[Column]:
         version = champion.get("version")
         found.append(Column(f"Champion v{version}" if version else "Champion", "champion", numbers))
     for name, numbers in _object(judged.get("anchors")).items():
-        found.append(Column(words.title(str(name)), "anchor", _object(numbers)))
+        title = _ANCHORS.get(str(name)) or words.title(str(name))
+        found.append(Column(title, "anchor", _object(numbers)))
     return found
 
 
@@ -114,7 +116,7 @@ def _verdict(mine: object, theirs: object, better: str) -> Markup | None:
     if math.isclose(gain, 0, abs_tol=1e-9 * abs(float(theirs))):  # type: ignore[arg-type]
         return tag("small", "the same", class_="same")
     word, kind = ("better", "good") if gain > 0 else ("worse", "bad")
-    return tag("small", f"{words.number(abs(gain))} {word}", class_=kind)
+    return tag("small", f"{abs(gain):.2g} {word}", class_=kind)
 
 
 def _strip(name: str, found: list[Column], better: str) -> Markup | None:

@@ -176,8 +176,9 @@ class _Axis:
         offset = bar.start - self._found[0].start
         title = f"{bar.step} {bar.state}, from {words.duration(offset) or '0 s'}"
         if bar.end <= bar.start:
+            inside = f"left:clamp(5px,{left:.3f}%,100% - 6px)"
             return tag(
-                "span", class_=f"point {bar.state}", style=f"left:{left:.3f}%",
+                "span", class_=f"point {bar.state}", style=inside,
                 title=title, role="img", aria_label=title,
             )  # fmt: skip
         title += f", {words.duration(bar.end - bar.start)}"

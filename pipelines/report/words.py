@@ -19,6 +19,7 @@ from infra.plan import (
     as_text,
 )
 
+_SHORT = {"kl": "KL", "lr": "Learning rate", "elbo": "ELBO", "gmm": "GMM", "fid": "FID"}
 _UNITS = ("bytes", "KB", "MB", "GB", "TB")
 
 
@@ -65,7 +66,7 @@ def number(value: object) -> str:
     if not isinstance(value, int | float) or value != value:  # noqa: PLR0124  NaN
         return "not a number"
     if isinstance(value, int) and abs(value) >= 10**9:
-        value = float(value) if abs(value) < 10**300 else math.copysign(math.inf, value)
+        value = float(value) if abs(value) < 10**300 else math.inf * (1 if value > 0 else -1)
     shown = str(value) if isinstance(value, int) else f"{value:.4g}"
     return shown.replace("inf", "∞").replace("-", "\N{MINUS SIGN}")
 
@@ -86,7 +87,7 @@ def value(found: Json) -> str:
 def title(name: str) -> str:
     """A file's or field's name as a heading: ``loss_by-step`` becomes Loss by step."""
     words = name.replace("_", " ").replace("-", " ").strip()
-    return words[:1].upper() + words[1:]
+    return _SHORT.get(words.lower()) or words[:1].upper() + words[1:]
 
 
 def condition(found: Condition) -> str:
