@@ -51,9 +51,6 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Evaluate one model. Raises InputError."""
     arguments = _parser().parse_args(argv)
     asked = gate.parse(arguments.gate)
-    # Small matrices: a second thread costs as much as it saves, and rounds differently.
-    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
-        os.environ.setdefault(name, "1")
     with tracking.open() as track:
         _evaluate(arguments, asked, track)
 
@@ -129,14 +126,13 @@ def _champion(directory: Path | None, judging: Judge, seed: int) -> Champion | N
     if directory is None:
         return None
     found = contract.read_json(directory / "champion.json", "champion")
-    version = found.get("version") if isinstance(found, dict) else ""
-    if version is None:
-        return None
-    if not version:
+    if not isinstance(found, dict) or "version" not in found:
         raise InputError(f"{directory / 'champion.json'} does not say which version it is of")
+    if found["version"] is None:
+        return None
     model, problem = _incumbent(directory / "model", judging)
     metrics = judging.measure(model, seed) if model else None
-    return Champion(str(version), metrics, problem)
+    return Champion(str(found["version"]), metrics, problem)
 
 
 def _incumbent(directory: Path, judging: Judge) -> tuple[Model | None, str]:
@@ -190,4 +186,7 @@ def _tell(metrics: Values, anchors: Mapping[str, Values], reasons: list[Reason])
 
 
 if __name__ == "__main__":
+    # Small matrices: a second thread costs more than it saves, and rounds differently.
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+        os.environ.setdefault(name, "1")
     contract.run(main)
