@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import functools
 from pathlib import Path
 from typing import Literal
 
 from infra.errors import InputError, told
 from infra.plan import FINAL, Event, RunRef
+from infra.provider import Context
 from pipelines import cli
 from pipelines.display import display
 from pipelines.ledger import Ledger, Line
 from pipelines.request import Prepared
 from pipelines.result import Result, collect, tell
+from pipelines.tracking import sending
 
 
 def launch(prepared: Prepared, arguments: argparse.Namespace) -> int:
@@ -24,7 +27,8 @@ def launch(prepared: Prepared, arguments: argparse.Namespace) -> int:
     _note(prepared, "submitted")
     for note in prepared.request.notes:
         cli.say(f"note: {note}")
-    last = _follow(prepared, run)
+    with _tracked(prepared, context):
+        last = _follow(prepared, run)
     if last.state in FINAL:
         _note(prepared, "finished", last)
     _close_tracking(_spool(prepared), last)
@@ -65,6 +69,12 @@ def _follow(prepared: Prepared, run: RunRef) -> Event:
             if not event.step:
                 last = event
     return last
+
+
+def _tracked(prepared: Prepared, context: Context) -> contextlib.AbstractContextManager[None]:
+    if prepared.common.tracking_uri == "none":
+        return contextlib.nullcontext()
+    return sending(_spool(prepared), context)
 
 
 def _close_tracking(spool: Path, last: Event) -> None:
