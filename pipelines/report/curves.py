@@ -13,6 +13,8 @@ _WIDTH, _HEIGHT = 340.0, 190.0
 _LEFT, _RIGHT, _TOP, _BOTTOM = 46.0, 18.0, 8.0, 36.0
 _POINTS = 240
 """Points drawn of one line: more cannot be told apart at this size."""
+_SMALLEST = 1e-100
+"""Numbers nearer to each other than this are drawn as one."""
 _ORDER = ("train", "", "validation", "held out", "test")
 
 
@@ -47,6 +49,7 @@ def _chart(chart: Chart) -> Markup:
 def _drawing(chart: Chart, lines: Sequence[Line], title: str) -> Markup:
     points = [point for line in lines for point in line.points if math.isfinite(point[1])]
     x_low, x_high = min(x for x, _ in points), max(x for x, _ in points)
+    x_high = max(x_high, x_low + 1e-9 * max(abs(x_low), 1.0))
     y_low, y_high = _range(points)
     wide, high = _WIDTH - _LEFT - _RIGHT, _HEIGHT - _TOP - _BOTTOM
 
@@ -102,7 +105,7 @@ def _range(points: Sequence[Point]) -> tuple[float, float]:
     usual = found[min(len(found) - 1, int(0.97 * len(found)))]
     if len(found) > 20 and high > usual + (usual - low) > low:
         high = usual + 0.25 * (usual - low)
-    if high - low <= 1e-12 * max(abs(high), abs(low)):
+    if high - low <= max(1e-12 * max(abs(high), abs(low)), _SMALLEST):
         room = abs(low) * 0.1 or 1.0
         return low - room, high + room
     return low - 0.04 * (high - low), high + 0.04 * (high - low)
@@ -114,7 +117,7 @@ def _ticks(low: float, high: float, about: int) -> list[float]:
     step = next(power * n for n in (1, 2, 5, 10) if (high - low) / (power * n) <= about + 0.5)
     first = math.ceil(low / step - 1e-9)
     last = math.floor(high / step + 1e-9)
-    return [round(i * step, 12) for i in range(first, last + 1)]
+    return [float(f"{i * step:.12g}") for i in range(first, last + 1)]
 
 
 def _last(line: Line) -> float:

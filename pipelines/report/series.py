@@ -19,6 +19,8 @@ _SIDE = {
 }  # fmt: skip
 _PREFIX = re.compile(rf"^({'|'.join(_SIDE)})[_/. -](.+)$")
 _SUFFIX = re.compile(rf"^(.+)[_/. -]({'|'.join(_SIDE)})$")
+_LARGEST = 1e100
+"""No chart shows more: a sum of such numbers must still be one."""
 _BEST = ("best_step", "best_epoch", "best")
 
 Point = tuple[float, float]
@@ -46,7 +48,7 @@ def charts(history: Any) -> list[Chart]:
     best: float | None = None
     for part, name, value in _columns(history, ""):
         if name in _BEST and isinstance(value, int | float):
-            best = float(value)
+            best = _float(value)
         elif isinstance(value, tuple):
             across, points = value
             side, quantity = _split(part, name)
@@ -88,7 +90,8 @@ def _rows(rows: list[dict[str, Any]], side: str) -> Iterator[tuple[str, str, Any
         pairs = [
             (row[across] if across else i, row[name])
             for i, row in enumerate(flat)
-            if _is_number(row.get(name)) and (not across or _is_number(row.get(across)))
+            if name in row and _is_number(row[name])
+            if not across or (across in row and _is_number(row[across]))
         ]
         if pairs:
             yield side, name, (across or "step", _points(*zip(*pairs, strict=True)))
@@ -130,6 +133,7 @@ def _is_number(value: Any) -> bool:
 
 def _float(value: Any) -> float:
     try:
-        return math.nan if value is None else float(value)
+        number = float(value) if isinstance(value, int | float) else math.nan
     except OverflowError:
         return math.nan
+    return number if abs(number) < _LARGEST else math.nan

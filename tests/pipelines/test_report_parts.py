@@ -1,0 +1,263 @@
+"""Parts of the report by themselves: the graph's layout, curves, words, colours, a browser."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from infra.history import Moment
+from infra.plan import All, Compare, Constant, Event, Not, Output, Parameter, State
+from pipelines.__main__ import main
+from pipelines.report import curves, series, words
+from pipelines.report import graph as drawing
+from pipelines.report.facts import StepFacts
+from pipelines.report.graph import graph
+from pipelines.report.layers import arrange, spread
+from pipelines.report.markup import Markup, tag, text
+from pipelines.report.timeline import sittings
+from tests.pipelines.reported import EVIL, HISTORY, Page, generative, run
+
+CSS = Path(words.__file__).with_name("style.css").read_text("utf-8")
+
+
+def test_layers_are_longest_paths_and_implied_arrows_are_left_out() -> None:
+    needs = {"a": [], "late": [], "b": ["a"], "c": ["a", "b", "late"], "end": ["a", "b", "c"]}
+    layers, links = arrange(needs)
+    assert [sorted(layer) for layer in layers] == [["a"], ["b", "late"], ["c"], ["end"]]
+    assert sorted(links) == [["a", "b"], ["b", "c"], ["c", "end"], ["late", "c"]]
+
+
+def test_an_arrow_bends_where_it_passes_a_layer() -> None:
+    needs = {"a": [], "b": ["a"], "c": ["b"], "x": ["a"], "d": ["c", "x"]}
+    _, links = arrange(needs)
+    assert ["x", "x>d@2", "d"] in links
+
+
+needs_of_plans = st.integers(1, 30).flatmap(
+    lambda n: st.tuples(*[st.sets(st.integers(0, max(0, i - 1)), max_size=3) for i in range(n)])
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(needs_of_plans)
+def test_no_two_steps_lie_upon_each_other(found: tuple[set[int], ...]) -> None:
+    needs = {str(i): [str(n) for n in each if n < i] for i, each in enumerate(found)}
+    layers, links = arrange(needs)
+    steps = {name for name in itertools.chain(*layers) if name in needs}
+    assert steps == set(needs)
+    places = spread(layers, links, lambda name: 50.0 if name in needs else 12.0, 20.0)
+    for layer in layers:
+        for one, other in itertools.pairwise(layer):
+            both = one in needs and other in needs
+            assert places[other] - places[one] >= (70 if both else 22) - 1e-6
+    level = {name: i for i, layer in enumerate(layers) for name in layer}
+    for name, before in needs.items():
+        assert all(level[each] < level[name] for each in before)
+
+
+def steps_of(needs: dict[str, list[str]], state: State = "succeeded") -> list[StepFacts]:
+    return [
+        StepFacts(name, Event(name, state, 65.0), needs=tuple(found))
+        for name, found in needs.items()
+    ]
+
+
+@pytest.mark.parametrize(
+    ("needs", "drawings"),
+    [
+        ({f"step-{i}": [f"step-{i - 1}"] if i else [] for i in range(7)}, 2),
+        ({f"step-{i}": [f"step-{i - 1}"] if i else [] for i in range(30)}, 1),
+        ({f"step-{i}": ["step-0"] if i else [] for i in range(30)}, 1),
+        ({f"step-{i}": [f"step-{i - 3}"] if i > 2 else [] for i in range(30)}, 1),
+    ],
+)
+def test_a_graph_is_no_wider_than_the_page(needs: dict[str, list[str]], drawings: int) -> None:
+    page = Page(graph(steps_of(needs)))
+    found = page.every("svg")
+    assert len(found) == drawings
+    assert all(float(str(svg["width"])) <= drawing._ROOM for svg in found)
+    assert len(page.every("g", "node")) == len(needs) * drawings
+
+
+def test_names_too_long_are_cut_and_told_whole() -> None:
+    name = "a-step-with-a-name-that-no-box-can-hold"
+    page = Page(graph(steps_of({name: []})))
+    assert re.search(r"a-step-\S*…", page.text)
+    assert name in page.text
+
+
+@pytest.mark.parametrize(
+    "history",
+    [
+        HISTORY,
+        {"train": [{"step": 1, "loss": 2.0}, {"step": 2, "loss": 1.0}],
+         "valid": [{"step": 1, "loss": 2.0}, {"step": 2, "loss": 1.5}]},
+        [{"step": i, "train_loss": 1.0 / (i + 1), "val_loss": 2.0} for i in range(3)],
+        [{"epoch": i, "train": {"loss": i}, "validation": {"loss": i}} for i in range(3)],
+        {"loss": [3, 2, 1], "loss_val": [3, 2, 2]},
+    ],
+)  # fmt: skip
+def test_histories_of_every_shape_become_one_chart(history: Any) -> None:
+    (chart,) = series.charts(history)
+    assert chart.quantity == "loss"
+    assert {line.label for line in chart.lines} <= {"train", "validation", ""}
+    assert len(chart.lines) == 2
+
+
+@pytest.mark.parametrize(
+    "history",
+    [None, 5, "x", [], {}, [[1]], {"a": {"b": {"c": {"d": {"e": {"f": [1, 2]}}}}}}, {"a": [1]},
+     {"a": [math.nan, math.inf]}, {"step": ["x"], "loss": ["y"]}, [{"step": 1}, {"loss": None}],
+     {"step": [10**400, 1], "loss": [1, 2]}],
+)  # fmt: skip
+def test_what_is_no_history_draws_nothing(history: Any) -> None:
+    assert series.charts(history) == []
+
+
+numbers = st.one_of(st.none(), st.floats(), st.integers())
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(numbers, min_size=2, max_size=300))
+def test_any_numbers_can_be_drawn(values: list[Any]) -> None:
+    charts = series.charts({"train": {"loss": values}})
+    page = Page(curves.curves(charts))
+    for name, attributes in page.elements:
+        drawn = [attributes.get(key) for key in ("d", "x", "y", "x1", "y1")]
+        assert not any("nan" in each or "inf" in each for each in drawn if each), name
+
+
+documents = st.recursive(
+    st.one_of(numbers, st.booleans(), st.text(max_size=3)),
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=4),
+        st.dictionaries(st.sampled_from(["step", "loss", "train", "val", "best"]), inner),
+    ),
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(documents)
+def test_any_document_is_drawn_or_left(history: Any) -> None:
+    Page(curves.curves(series.charts(history)))
+
+
+def test_a_gap_in_the_numbers_is_a_gap_in_the_line() -> None:
+    (chart,) = series.charts({"loss": [1, 2, None, 2, 1]})
+    (line,) = Page(curves.curves([chart])).every("path", "line")
+    assert str(line["d"]).count("M") == 2
+
+
+def moment(at: float, step: str, state: State, seconds: float = 0.0) -> Moment:
+    return Moment(Event(step, state, seconds), at)
+
+
+def test_the_time_between_two_sittings_is_cut_out() -> None:
+    moments = [
+        moment(0, "", "running"), moment(1, "a", "running"), moment(3, "a", "succeeded", 2),
+        moment(3, "b", "running"),  # and the machine went down
+        moment(9000, "", "running"), moment(9001, "a", "cached"), moment(9001, "b", "running"),
+        moment(9005, "b", "succeeded", 4), moment(9005, "", "succeeded", 5),
+    ]  # fmt: skip
+    first, second = sittings(moments, None)
+    assert [(bar.step, bar.state, bar.start, bar.end) for bar in first.bars] == [
+        ("a", "succeeded", 1, 3), ("b", "cancelled", 3, 3),
+    ]  # fmt: skip
+    assert [(bar.step, bar.end - bar.start) for bar in second.bars] == [("a", 0), ("b", 4)]
+    assert sittings(moments[:4], now=8)[0].bars[-1].end == 8
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [(0.004, "0.00 s"), (0.32, "0.32 s"), (4.14, "4.1 s"), (59.99, "1 min 00 s"),
+     (125, "2 min 05 s"), (11400, "3 h 10 min"), (400000, "4.6 days"), (math.nan, "")],
+)  # fmt: skip
+def test_durations(seconds: float, said: str) -> None:
+    assert words.duration(seconds) == said
+
+
+def test_conditions_are_said_shortly() -> None:
+    passed, flag = Output("evaluate", "passed"), Parameter("flag")
+    assert words.condition(Compare("==", passed, Constant(True))) == "evaluate.passed"
+    assert words.condition(Compare("==", passed, Constant("false"))) == "not evaluate.passed"
+    both = All((Not(Compare(">", passed, Constant(0.5))), Compare("!=", flag, Constant("x"))))
+    assert words.condition(both) == "not (evaluate.passed > 0.5) and flag != x"
+
+
+def test_text_is_escaped_and_markup_is_not() -> None:
+    assert tag("p", "<b>", Markup("<b></b>"), title='"<') == (
+        '<p title="&quot;&lt;">&lt;b&gt;<b></b></p>'
+    )
+    assert "<" not in text(EVIL)
+    assert "\x1b" not in text(EVIL)
+    assert text("\x1b[1;31mred\x1b[0m\r") == "red\ufffd"
+
+
+def themes() -> list[dict[str, str]]:
+    """The colours by name, light and dark."""
+    light, dark = (
+        dict(re.findall(r"--([\w-]+): (#[0-9a-f]{6})", block))
+        for block in re.findall(r":root \{(.*?)\}", CSS, re.DOTALL)[:2]
+    )
+    return [light, light | dark]
+
+
+def contrast(one: str, other: str) -> float:
+    """By WCAG 2."""
+
+    def luminance(colour: str) -> float:
+        parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+        linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in parts]
+        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+    low, high = sorted((luminance(one), luminance(other)))
+    return (high + 0.05) / (low + 0.05)
+
+
+@pytest.mark.parametrize("theme", themes(), ids=["light", "dark"])
+def test_every_text_can_be_read_and_every_mark_be_seen(theme: dict[str, str]) -> None:
+    for ground in ("page", "paper", "faint"):
+        for ink in ("ink", "soft", "link"):
+            assert contrast(theme[ink], theme[ground]) >= 4.5, (ink, ground)
+    for state in ("succeeded", "cached", "running", "failed", "cancelled", "skipped"):
+        assert contrast(theme[state], theme[f"{state}-bg"]) >= 4.5, state
+        assert contrast(theme[state], theme["paper"]) >= 4.5, state
+        assert contrast(theme[state], theme["faint"]) >= 4.5, state
+    for line in ("train", "validation", "test", "accent"):
+        assert contrast(theme[line], theme["paper"]) >= 3, line
+
+
+@pytest.mark.skipif(not shutil.which("chromium"), reason="chromium is not installed")
+def test_a_browser_shows_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TREFOIL_WORKSPACE", str(tmp_path / "ws"))
+    run(tmp_path / "ws", generative(config="<script>document.title = 'taken'</script>"))
+    file, shot = tmp_path / "r.html", tmp_path / "r.png"
+    assert main(["report", "--out", str(file)]) == 0
+    browser = [
+        "chromium", "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic",
+        "--no-first-run", "--disable-background-networking", "--disable-component-update",
+        "--disable-sync", "--enable-logging=stderr", "--hide-scrollbars",
+        f"--user-data-dir={tmp_path / 'profile'}", "--window-size=1000,1400",
+    ]  # fmt: skip
+    shown = subprocess.run(
+        [*browser, "--dump-dom", f"--screenshot={shot}", file.as_uri()],
+        capture_output=True, text=True, timeout=120, check=True,
+    )  # fmt: skip
+    page = Page(shown.stdout)
+    assert "generative-01234567-1 · succeeded" in page.text
+    assert "The gate passed" in page.text
+    assert "CONSOLE" not in shown.stderr  # nothing was refused, nothing failed
+    from PIL import Image
+
+    with Image.open(shot) as picture:
+        assert picture.size == (1000, 1400)
+        assert len(picture.convert("RGB").getcolors(1 << 24) or ()) > 50
