@@ -50,11 +50,12 @@ def test_the_recipe_still_trains_a_net_as_good(monkeypatch: pytest.MonkeyPatch) 
     assert net.state_dict().keys() == features.digits_net().state_dict().keys()
 
 
-def test_spaces_are_chosen_by_shape_and_named_by_data() -> None:
+def test_spaces_are_chosen_by_the_form_of_images_and_named_by_data() -> None:
     rng = np.random.default_rng(0)
-    one, other = rng.random((2, 50, 108))
-    assert features.feature_space((1, 8, 8), rng.random((50, 64))).name == "digits-cnn-v1"
-    first, second = (features.feature_space((3, 6, 6), train) for train in (one, other))
+    small, (one, other) = rng.random((50, 64)), rng.random((2, 50, 108))
+    assert features.feature_space((1, 8, 8), 17, small).name == "digits-cnn-v1"
+    assert features.feature_space((1, 8, 8), 256, small).name.startswith("pca-32-")
+    first, second = (features.feature_space((3, 6, 6), 17, train) for train in (one, other))
     assert first.name.startswith("pca-32-")
     assert first.name != second.name
     assert first.classify is None

@@ -3,8 +3,9 @@
 A distance between images means something only in a named feature space, so each measurement
 carries the name of its space, and numbers of different spaces are never compared.
 
-    digits-cnn-v1   8x8 grey images: a small classifier of handwritten digits, shipped beside this
-                    file (``digits.safetensors``, made by ``training.features.make``)
+    digits-cnn-v1   8x8 grey images in 17 levels, the form of digits alone: a small classifier of
+                    them, shipped beside this file (``digits.safetensors``, made by
+                    ``training.features.make``)
     pca-32-*        any other images: the 32 principal axes of the training images at hand; the
                     name carries their fingerprint, as another data set has other axes
 """
@@ -27,7 +28,7 @@ from training.metrics.distances import Array
 
 DIGITS = Path(__file__).with_name("digits.safetensors")
 DIGITS_SHA256 = "45b0f6d1da196716c62605300faae23a25a3de5877ad259a86bf1b826d6a5e39"
-DIGITS_SHAPE = (1, 8, 8)
+DIGITS_SHAPE, DIGITS_LEVELS = (1, 8, 8), 17
 
 _BATCH = 500
 
@@ -41,9 +42,10 @@ class FeatureSpace:
     classify: Callable[[Array], Array] | None = None
 
 
-def feature_space(shape: tuple[int, ...], train: Array) -> FeatureSpace:
+def feature_space(shape: tuple[int, ...], levels: int, train: Array) -> FeatureSpace:
     """Choose the space for images of ``shape`` (channels, height, width) in [0, 1]."""
-    return digits_space() if shape == DIGITS_SHAPE else pca_space(train)
+    digits = (shape, levels) == (DIGITS_SHAPE, DIGITS_LEVELS)
+    return digits_space() if digits else pca_space(train)
 
 
 def digits_space(weights: Path = DIGITS) -> FeatureSpace:

@@ -69,7 +69,7 @@ class ImageJudge:
         self._train = self._fractions(dataset.train["image"])
         self._held_out = self._fractions(self._stored[:DRAWN])
         self._count = min(DRAWN, len(self._train))
-        self._features = feature_space(self._spec.shape, self._train)
+        self._features = feature_space(self._spec.shape, self._spec.levels, self._train)
         self._real = self._features.embed(self._held_out)
         near = distances.nearest(self._held_out[:NEAREST], self._train)
         self._usual = float(np.median(near))
