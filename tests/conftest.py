@@ -1,0 +1,45 @@
+"""What every test shares: a workspace of its own, no network, and skips that must be earned."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Generator
+from pathlib import Path
+
+import pytest
+
+FORBID_SKIPS = "TREFOIL_FORBID_SKIPS"
+"""Set where everything that tests need is installed: there, "not installed" is a failure."""
+
+
+@pytest.fixture(autouse=True)
+def _own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A person's settings and a surrounding run's variables must not reach a test."""
+    for name in list(os.environ):
+        if name.startswith(("TREFOIL_", "MLFLOW_")) and name != FORBID_SKIPS:
+            monkeypatch.delenv(name)
+    monkeypatch.delenv(FORBID_SKIPS, raising=False)
+    monkeypatch.setenv("MLFLOW_DISABLE_TELEMETRY", "true")
+
+
+@pytest.fixture
+def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A workspace of the test's own, named by the environment."""
+    place = tmp_path / "workspace"
+    monkeypatch.setenv("TREFOIL_WORKSPACE", str(place))
+    return place
+
+
+_strict = FORBID_SKIPS in os.environ
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Turn a skip for want of a program into a failure where none may be wanting."""
+    report = yield
+    if _strict and report.skipped and "not installed" in str(report.longrepr):
+        report.outcome = "failed"
+        report.longrepr = f"skips are forbidden here, and {item.nodeid} skipped: {report.longrepr}"
+    return report
