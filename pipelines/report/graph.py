@@ -16,6 +16,8 @@ _ROOM = 1040.0
 """Width of the page's column."""
 _HEIGHT, _NARROWEST, _WIDEST = 54.0, 122.0, 168.0
 _BEND, _MARGIN, _BETWEEN = 12.0, 10.0, 26.0
+_PULL = 0.08
+"""How strongly a drawing that is too wide is drawn together."""
 _STATE = 31.0
 """Where in a box the word for its state begins."""
 _LETTER, _LETTER_OF_STATE, _SMALL_LETTER = 7.3, 6.3, 5.9
@@ -35,6 +37,8 @@ def graph(steps: Sequence[StepFacts]) -> Markup:
     count = len(layers)
     width = min(_WIDEST, (_ROOM - 2 * _MARGIN - (count - 1) * _BETWEEN) / count)
     down = _Drawing(steps, layers, links, down=True)
+    if down.size[0] > _ROOM:
+        down = _Drawing(steps, layers, links, down=True, width=_NARROWEST, centre=_PULL)
     if width < _NARROWEST:
         return tag("div", down.svg(), class_="graph")
     across = _Drawing(steps, layers, links, down=False, width=width)
@@ -57,13 +61,14 @@ class _Drawing:
         links: list[list[str]],
         down: bool,
         width: float = 150.0,
+        centre: float = 1e-3,
     ) -> None:
         self._steps = {step.name: step for step in steps}
         self._links, self._down, self._width = links, down, width
         breadth, length = (width, _HEIGHT) if down else (_HEIGHT, width)
         self._breadth, self._length = breadth, length
         pitch = length + (34 if down else _BETWEEN)
-        places = spread(layers, links, self._share, 18.0 if down else 22.0)
+        places = spread(layers, links, self._share, 18.0 if down else 22.0, centre)
         least = min((at - self._share(n) / 2 for n, at in places.items()), default=0)
         most = max((at + self._share(n) / 2 for n, at in places.items()), default=0)
         self._places = {

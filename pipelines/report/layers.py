@@ -83,10 +83,12 @@ def spread(
     links: list[list[str]],
     share: Callable[[str], float],
     gap: float,
+    centre: float = 1e-3,
 ) -> dict[str, float]:
     """The middle of each name across its layer: near its neighbours, and never nearer than ``gap``.
 
-    ``share`` is the room that a name takes.
+    ``share`` is the room that a name takes; ``centre`` is how strongly everything is pulled to the
+    middle, beside 1 for each neighbour.
     """
     beside = _neighbours(links)
     bends = {name for link in links for name in link[1:-1]}
@@ -108,7 +110,7 @@ def spread(
                 else {name: 1e-6}
                 for name in layer
             ]
-            weights = [sum(pull.values()) for pull in pulls]
+            weights = [centre + sum(pull.values()) for pull in pulls]
             wishes = [
                 sum(places[other] * strength for other, strength in pull.items()) / weight
                 for pull, weight in zip(pulls, weights, strict=True)

@@ -10,7 +10,8 @@ from pipelines.report import words
 from pipelines.report.marks import badge
 from pipelines.report.markup import Markup, tag
 
-_ANCHORS = {"real": "Real data", "gmm": "Mixture"}
+_ANCHORS = {"real": "Real data", "gmm": "Mixture", "pixels": "Pixels", "uniform": "Uniform"}
+_LEGEND = "On the right: the dot is this run, the diamond the champion, a stroke an anchor."
 _WIDTH, _HEIGHT, _INSET = 132.0, 18.0, 8.0
 
 
@@ -29,7 +30,11 @@ def columns(judged: Mapping[str, Any]) -> list[Column]:
     if numbers := _object(champion.get("metrics")):
         version = champion.get("version")
         found.append(Column(f"Champion v{version}" if version else "Champion", "champion", numbers))
-    for name, numbers in _object(judged.get("anchors")).items():
+    order = [*_ANCHORS]
+    anchors = _object(judged.get("anchors")).items()
+    for name, numbers in sorted(
+        anchors, key=lambda each: order.index(each[0]) if each[0] in order else len(order)
+    ):
         title = _ANCHORS.get(str(name)) or words.title(str(name))
         found.append(Column(title, "anchor", _object(numbers)))
     return found
@@ -84,6 +89,7 @@ def table(judged: Mapping[str, Any]) -> Markup | None:
     return tag(
         "div",
         tag("table", tag("thead", tag("tr", head)), tag("tbody", body), class_="metrics"),
+        tag("p", tag("small", _LEGEND)) if beside else None,
         class_="scroll",
         tabindex=0,
         role="region",
@@ -123,7 +129,7 @@ def _strip(name: str, found: list[Column], better: str) -> Markup | None:
     """All columns of a metric on one line: dot this run, diamond champion, ticks anchors."""
     known = [(c, float(c.numbers[name])) for c in found if _finite(c.numbers.get(name))]
     low, high = min((v for _, v in known), default=0), max((v for _, v in known), default=0)
-    if not better or len(known) < 2 or not 0 < high - low < math.inf:
+    if not better or len(known) < 3 or not 0 < high - low < math.inf:  # two say nothing of scale
         return None
     middle = _HEIGHT / 2
     shapes = [tag("line", x1=_INSET, x2=_WIDTH - _INSET, y1=middle, y2=middle, class_="rail")]

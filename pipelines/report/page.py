@@ -72,14 +72,14 @@ def _section(title: str, content: Content) -> Markup | None:
 
 
 def _header(facts: Facts, sat: list[Sitting]) -> Markup:
-    commit = [tag("code", each[:12] + "+" * each.endswith("+")) for each in facts.commits]
-    clean = any(each.endswith("+") for each in facts.commits)
+    commit = [[tag("code", each.rstrip("+")[:12]), " "] for each in facts.commits]
+    changed = any(each.endswith("+") for each in facts.commits)
     pairs: list[tuple[str, Content]] = [
         ("Pipeline", facts.pipeline),
         ("Provider", facts.run.provider),
         ("Started", _time(facts.begun)),
         ("Wall time", _wall(facts, sat)),
-        ("Git commit", [*commit, tag("small", "with uncommitted changes") if clean else None]),
+        ("Git commit", [*commit, tag("small", "with uncommitted changes") if changed else None]),
         ("Plan digest", tag("code", facts.digest[:12], title=facts.digest)),
     ]
     known = [(name, content) for name, content in pairs if _is_there(name, content, facts)]
@@ -155,7 +155,8 @@ def _parameters(facts: Facts) -> Markup:
 
 
 def _time(at: float | None) -> Content:
-    return tag("time", words.moment(at), datetime=words.machine_time(at)) if at else ""
+    date, clock, machine = words.moment(at)
+    return tag("time", date, " ", tag("small", clock), datetime=machine) if date else ""
 
 
 def _footer(facts: Facts) -> Markup:

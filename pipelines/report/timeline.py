@@ -211,10 +211,10 @@ def _tick(left: float, label: str) -> Markup:
 def _axis_label(seconds: float, every: float) -> str:
     if seconds == 0:
         return "0"
-    if every < 1:
-        return f"{seconds:.{max(1, -math.floor(math.log10(every)))}f} s"
-    if seconds < 120 and every < 60:
-        return f"{seconds:.0f} s"
+    if every < 0.1:
+        return f"{1000 * seconds:.3g} ms"
+    if every < 15 or seconds < 60 > every:
+        return f"{seconds:.{int(every < 1)}f} s"
     if every < 60:
         return f"{int(seconds // 60)}:{int(seconds % 60):02d}"
     if every < 3600:

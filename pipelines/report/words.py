@@ -24,9 +24,11 @@ _UNITS = ("bytes", "KB", "MB", "GB", "TB")
 
 
 def duration(seconds: float) -> str:
-    """0.32 s, 4.1 s, 2 min 05 s, 3 h 10 min."""
+    """4 ms, 0.32 s, 4.1 s, 2 min 05 s, 3 h 10 min."""
     if not math.isfinite(seconds) or seconds < 0:
         return ""
+    if seconds < 0.0995:
+        return f"{math.ceil(1000 * seconds)} ms"
     if seconds < 59.95:
         return f"{seconds:.{2 if seconds < 0.995 else 1}f} s"
     minutes, rest = divmod(round(seconds), 60)
@@ -36,16 +38,16 @@ def duration(seconds: float) -> str:
     return f"{hours} h {minutes:02d} min" if hours < 48 else f"{hours / 24:.1f} days"
 
 
-def moment(at: float | None) -> str:
-    """A time of day in the zone of whoever reads, zone told; empty where it is not known."""
-    found = _date(at)
-    return f"{found:%Y-%m-%d %H:%M:%S} {found.tzname()}" if found else ""
-
-
-def machine_time(at: float | None) -> str:
-    """The same for the ``datetime`` of a ``time`` element."""
-    found = _date(at)
-    return found.isoformat(timespec="seconds") if found else ""
+def moment(at: float | None) -> tuple[str, str, str]:
+    """Date, time of day with its zone, and both for a machine; empty where it is not known."""
+    try:
+        found = None if at is None else datetime.datetime.fromtimestamp(at).astimezone()
+    except (ValueError, OverflowError, OSError):
+        found = None
+    if found is None:
+        return "", "", ""
+    clock = f"{found:%H:%M:%S} {found.tzname()}"
+    return f"{found:%Y-%m-%d}", clock, found.isoformat(timespec="seconds")
 
 
 def size(count: float) -> str:
@@ -112,10 +114,3 @@ def _source(found: Source) -> str:
     if isinstance(found, FirstOf):
         return " or ".join(_source(output) for output in found.outputs)
     return "a value of the run"
-
-
-def _date(at: float | None) -> datetime.datetime | None:
-    try:
-        return None if at is None else datetime.datetime.fromtimestamp(at).astimezone()
-    except (ValueError, OverflowError, OSError):
-        return None

@@ -178,7 +178,7 @@ def test_the_time_between_two_sittings_is_cut_out() -> None:
 
 @pytest.mark.parametrize(
     ("seconds", "said"),
-    [(0.004, "0.00 s"), (0.32, "0.32 s"), (4.14, "4.1 s"), (59.99, "1 min 00 s"),
+    [(0.0004, "1 ms"), (0.004, "4 ms"), (0.32, "0.32 s"), (4.14, "4.1 s"), (59.99, "1 min 00 s"),
      (125, "2 min 05 s"), (11400, "3 h 10 min"), (400000, "4.6 days"), (math.nan, "")],
 )  # fmt: skip
 def test_durations(seconds: float, said: str) -> None:
