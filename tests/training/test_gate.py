@@ -111,5 +111,15 @@ def test_a_worse_challenger_is_held_back() -> None:
     assert not passed(gate.compare({"fd": math.nan}, {"fd": 2.0}, "v3"))
 
 
-def test_a_broken_champion_holds_nobody_back() -> None:
-    assert passed(gate.compare({"fd": 2.0}, {"fd": math.nan}, "v3"))
+def test_a_broken_champion_holds_nobody_back_but_the_broken() -> None:
+    broken = {"fd": math.nan}
+    assert passed(gate.compare({"fd": 2.0}, broken, "v3"))
+    assert not passed(gate.compare(broken, broken, "v3"))
+
+
+def test_reasons_hold_no_number_that_json_has_no_word_for() -> None:
+    nan, one = {"fd": math.nan}, {"fd": 1.0}
+    for mine, theirs in ((nan, one), (one, nan), (nan, nan)):
+        reasons = [*gate.compare(mine, theirs, "v3"), *gate.decide({"fd": {"max": 2}}, mine, {})]
+        numbers = [number for reason in reasons for number in (reason.value, reason.limit)]
+        assert all(number is None or math.isfinite(number) for number in numbers)

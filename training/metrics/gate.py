@@ -87,13 +87,16 @@ def compare(values: Values, champion: Values, name: str) -> list[Reason]:
         if about.tolerance is None or metric not in values or metric not in champion:
             continue
         mine, theirs = values[metric], champion[metric]
-        worse = mine - theirs if about.better == "lower" else theirs - mine
+        rule = f"{metric} champion"
+        if not math.isfinite(theirs):
+            why = f"{metric} of {name} is not a finite number, and any is better"
+            reasons.append(Reason(rule, _number(mine), None, math.isfinite(mine), why))
+            continue
         allowed = about.tolerance * abs(theirs)
-        ok = not math.isfinite(theirs) or worse <= allowed  # NaN compares false: not ok
-        verdict = f"{'not ' * ok}worse than {name}'s {theirs:.4g} (tolerance {allowed:.2g})"
-        why = f"{metric} {mine:.4g} is {verdict}"
         limit = theirs + allowed if about.better == "lower" else theirs - allowed
-        reasons.append(Reason(f"{metric} champion", mine, limit, ok, why))
+        ok = mine <= limit if about.better == "lower" else mine >= limit  # false for NaN
+        verdict = f"{'not ' * ok}worse than {name}'s {theirs:.4g} (tolerance {allowed:.2g})"
+        reasons.append(Reason(rule, _number(mine), limit, ok, f"{metric} {mine:.4g} is {verdict}"))
     return reasons
 
 
@@ -133,6 +136,10 @@ def _check(metric: str, limit: Any) -> None:
                 f"the gate's {bound} of {metric} is {json.dumps(asked)}"
                 ", neither a number nor the name of an anchor"
             )
+
+
+def _number(value: float) -> float | None:
+    return value if math.isfinite(value) else None
 
 
 def _near(word: str, known: Iterable[str]) -> str:
