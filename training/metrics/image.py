@@ -7,7 +7,7 @@ little noise on it is new: training digits with noise of 0.1 have a ratio of 1.0
 
 A sample is what a person would be shown, ``model.sample``: for a VAE the mean of the likelihood at
 a latent from the prior, clamped to [0, 1] and rounded to the levels of the data. (A draw from the
-likelihood adds each pixel's own noise; on digits it moves fd by less than another seed does.)
+likelihood adds each pixel's own noise; on digits it moves fd no more than another seed does.)
 As many are drawn as there are training images, 2,000 at most, so that each anchor is a set of the
 same size.
 """
