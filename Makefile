@@ -5,6 +5,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 UV     := $(BIN)/uv
 EXTRAS := train tracking serve data kfp dev
+ROOMS  := pipelines components infra training
 # Where a CPU wheel of torch is at hand (pip's own find-links) take it; elsewhere let uv
 # choose the build that fits this machine's accelerator.
 TORCH  ?= $(if $(PIP_FIND_LINKS),--find-links $(PIP_FIND_LINKS),--torch-backend=auto)
@@ -12,25 +13,26 @@ TORCH  ?= $(if $(PIP_FIND_LINKS),--find-links $(PIP_FIND_LINKS),--torch-backend=
 .PHONY: help setup run test check bench lock clean
 
 help:            ## Show these targets
-	@grep -hE '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:.*## */\t/' | expand -t 12
+	@sed -nE 's/^([a-z]+):.*## (.*)/\1\t\2/p' Makefile | expand -t 10
 
 setup: $(VENV)/.stamp  ## Make .venv from requirements.lock
+	@$(BIN)/python -m compileall -q $(ROOMS)
 
 $(VENV)/.stamp: pyproject.toml requirements.lock
-	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Trefoil needs Python 3.11 or newer: make PYTHON=python3.12 ...")'
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	test -x $(UV) || $(BIN)/python -m pip install --quiet uv==0.13.8
+	@$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else "Trefoil needs Python 3.11 or newer; point to one with: make PYTHON=...")'
+	@$(BIN)/python -c '' 2>/dev/null || { rm -rf $(VENV); $(PYTHON) -m venv $(VENV); }
+	@$(UV) --version >/dev/null 2>&1 || $(BIN)/python -m pip install --quiet uv==0.13.8
 	$(UV) pip install --quiet --python $(BIN)/python --compile-bytecode $(TORCH) \
 	    -r pyproject.toml $(addprefix --extra ,$(EXTRAS)) --constraints requirements.lock
-	touch $@
+	@touch $@
 
-run: setup       ## Train, evaluate, register and serve a VAE on handwritten digits
+run: setup       ## Train, judge, register and serve a VAE on handwritten digits
 	$(BIN)/python -m pipelines.run $(ARGS)
 
 test: setup      ## Run every test
 	$(BIN)/python -m pytest $(ARGS)
 
-check: setup     ## Lint, types, formatting
+check: setup     ## Lint, formatting, types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -39,9 +41,9 @@ bench: setup     ## Measure against floors and peers (builds throw-away environm
 	$(BIN)/python -m tests.benchmarks $(ARGS)
 
 # torch keeps its exact version but no hashes: its CPU and CUDA builds are different files.
-lock:            ## Resolve requirements.lock anew from pyproject.toml
+lock:            ## Resolve requirements.lock from pyproject.toml, keeping the pins that still fit
 	$(UV) pip compile pyproject.toml --all-extras --universal --python-version 3.11 \
-	    --generate-hashes --no-annotate --no-header --upgrade --quiet --output-file requirements.lock
+	    --generate-hashes --no-annotate --no-header --quiet --output-file requirements.lock
 	$(BIN)/python -c 'import pathlib, re; p = pathlib.Path("requirements.lock"); p.write_text(re.sub(r"(?m)^(torch==\S+) .*\n(    --hash.*\n)+", r"\1\n", p.read_text()))'
 
 clean:           ## Remove the environment, keep the workspace

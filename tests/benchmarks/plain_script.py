@@ -28,7 +28,8 @@ def main(place: Path) -> None:
     train.main(["--dataset", str(dataset), "--seed", "0", "--model", str(model)])
     evaluate.main(
         ["--dataset", str(dataset), "--model", str(model), "--champion", str(nobody),
-         "--gate", "{}", "--seed", "0", "--evaluation", str(found), "--passed", str(place / "passed")]
+         "--gate", "{}", "--seed", "0", "--evaluation", str(found),
+         "--passed", str(place / "passed")]
     )  # fmt: skip
     os.environ["MLFLOW_TRACKING_URI"] = f"sqlite:///{place / 'mlflow.db'}"
     log(place, model, found)
