@@ -1,0 +1,310 @@
+"""One loop for every model: players, schedules, averages, validation, checkpoints.
+
+A step asks the model who moves. Each player that does gets a batch, has its losses taken, and its
+own optimiser lowers its ``loss`` by its own parameters alone; gradients of the others are not
+even computed. All else happens between steps: every ``log_every`` the means go into the curves,
+every ``validate_every`` the rows set aside are looked at, and a checkpoint is written on a timer
+and when ``stop`` says so. What was reported before a checkpoint (``before_save`` is the last chance
+to write it down) is not reported again by a run that goes on from it.
+
+A run is a function of configuration, seed and data on one kind of machine. Whatever it has
+remembered is in ``_state``, so a run that goes on from a checkpoint ends in the same bits as one
+that was never interrupted; the tests hold it to that.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from math import isfinite, nan
+from typing import Any, Literal, NamedTuple
+
+import torch
+from torch import Tensor
+
+from training import data, schedules
+from training.checkpoint import Checkpoints
+from training.configs import LoopConfig
+from training.data import Batches, Columns, Dataset
+from training.errors import InputError
+from training.meter import Meter, NotFinite
+from training.model import Model
+from training.optimiser import AdamW, Average
+from training.schedules import value
+
+VALIDATION_SEED = 0
+"""Every validation has the same noise, so that two differ by their weights alone."""
+VALIDATION_ROWS = 1024
+"""Rows looked at in one go."""
+
+Part = Literal["train", "validation"]
+Curves = dict[str, dict[str, list[float | None]]]
+"""By part, the numbers of each point by name; ``step`` is one of them. None: not at that point,
+as of a player that had no turn."""
+
+
+class Point(NamedTuple):
+    """What is reported: the numbers of a part of the data at a step."""
+
+    step: int
+    part: Part
+    values: dict[str, float]
+
+
+class Interrupted(Exception):
+    """Asked to stop; what was done until then is in a checkpoint, where there is a place for it."""
+
+    def __init__(self, step: int, saved: bool) -> None:
+        kept = "saved" if saved else "with nowhere to save it"
+        super().__init__(f"at step {step}, {kept}")
+        self.step, self.saved = step, saved
+
+
+class Diverged(InputError):
+    """A loss was NaN or infinite. The same run would do so again."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How training ended; the model then has the weights of ``best_step``."""
+
+    steps: int
+    best_step: int
+    resumed_at: int
+    curves: Curves
+
+
+class Loop:
+    """Trains a model, once. The model's parameters stay where they are, and data goes there."""
+
+    def __init__(
+        self,
+        model: Model,
+        dataset: Dataset,
+        config: LoopConfig,
+        seed: int,
+        *,
+        checkpoints: Checkpoints | None = None,
+        report: Callable[[Point], None] = lambda _: None,
+        before_save: Callable[[], None] = lambda: None,
+        stop: Callable[[], bool] = lambda: False,
+    ) -> None:
+        self._model, self._config = model, config
+        self._checkpoints, self._before_save = checkpoints, before_save
+        self._report, self._stop = report, stop
+        self._device = next(model.parameters()).device
+        train, aside = dataset.set_aside(config.validation)
+        order = data.stream(seed, "order")
+        self._batches = Batches(self._moved(train), config.batch_size, order, model.prepare)
+        self._aside = self._moved(aside)
+        torch.manual_seed(data.stream(seed, "noise"))
+        self._optimisers = {
+            player: AdamW(list(model.get_submodule(player).parameters()), config.betas)
+            for player in model.players
+        }
+        self._meters = {player: Meter(config.log_every) for player in model.players}
+        parameters = list(model.parameters())
+        self._average = Average(parameters, config.ema) if config.ema else None
+        self._step = 0
+        self._stale = 0
+        """Validations since the best one."""
+        self._halvings = 0
+        """Of the learning rate, by the schedule plateau."""
+        self._best: dict[str, Any] | None = None
+        self._curves: Curves = {"train": {"step": []}, "validation": {"step": []}}
+
+    def run(self) -> Outcome:
+        """Train to the end. Raises Interrupted where ``stop`` asks, Diverged at a NaN."""
+        resumed_at = self._resume()
+        self._model.train()
+        self._due = time.monotonic() + self._config.checkpoint_seconds
+        try:
+            while not self._ended():
+                self._advance()
+                self._after()
+        except NotFinite as error:
+            raise self._diverged(error) from None
+        best_step = self._keep_best()
+        self._model.eval()
+        return Outcome(self._step, best_step, resumed_at, self._curves)
+
+    def _ended(self) -> bool:
+        config = self._config
+        return self._step >= config.steps or 0 < config.patience <= self._stale
+
+    def _advance(self) -> None:
+        """One step: each player whose turn it is moves."""
+        step, config = self._step, self._config
+        rate = self._rate(step)
+        decay, clip = value(config.weight_decay, step), value(config.clip, step)
+        for player in self._model.turns(step):
+            optimiser = self._optimisers[player]
+            losses = self._model.losses(self._batches.next(), player, step)
+            gradients = torch.autograd.grad(
+                losses["loss"], optimiser.parameters, materialize_grads=True
+            )
+            optimiser.step(gradients, rate, decay, clip)
+            self._meters[player].add(step + 1, losses)
+        self._step += 1
+        if self._average:
+            self._average.update(self._step)
+
+    def _after(self) -> None:
+        """What is due between two steps."""
+        config, step = self._config, self._step
+        last = step == config.steps
+        if step % config.log_every == 0 or last:
+            self._log()
+        if self._aside and (step % config.validate_every == 0 or last):
+            self._validate()
+        if self._ended():
+            return
+        if self._stop():
+            self._save()
+            raise Interrupted(step, self._checkpoints is not None)
+        if self._checkpoints and time.monotonic() >= self._due:
+            self._save()
+            self._due = time.monotonic() + config.checkpoint_seconds
+
+    def _rate(self, step: int) -> float:
+        config = self._config
+        factor = schedules.rate(config.schedule, step, config.steps, config.warmup)
+        return value(config.lr, step) * factor * 0.5**self._halvings
+
+    def _log(self) -> None:
+        means: dict[str, float] = {}
+        for player, meter in self._meters.items():
+            means |= _named(player, meter.take())
+        self._note("train", means | self._model.derived(means) | {"lr": self._rate(self._step - 1)})
+
+    def _validate(self) -> None:
+        with self._averaged():
+            means = self._look()
+            found = means[self._model.criterion]
+            if self._best is None or found < self._best["value"]:
+                weights = {name: t.clone() for name, t in self._model.state_dict().items()}
+                self._best = {"value": found, "step": self._step, "weights": weights}
+                self._stale = 0
+            else:
+                self._stale += 1
+        if self._config.schedule == "plateau" and self._stale:
+            self._halvings += self._stale % self._config.plateau == 0
+        self._note("validation", means)
+
+    @torch.no_grad()
+    def _look(self) -> dict[str, float]:
+        """Means over the rows set aside; leaves no trace in any state. Raises NotFinite."""
+        model, rows = self._model, data.count(self._aside)
+        model.eval()
+        totals: dict[str, float] = {}
+        devices = [self._device] if self._device.type == "cuda" else []
+        with torch.random.fork_rng(devices):
+            torch.manual_seed(VALIDATION_SEED)
+            for part in torch.split(torch.arange(rows), VALIDATION_ROWS):
+                batch = model.prepare(data.take(self._aside, part))
+                for player in model.players:
+                    found = _named(player, model.losses(batch, player, self._step))
+                    for name, scalar in found.items():
+                        share = len(part) / rows
+                        totals[name] = totals.get(name, 0.0) + share * float(scalar)
+        model.train()
+        for name, total in totals.items():
+            if not isfinite(total):
+                raise NotFinite(f"validation's {name}", total, self._step)
+        return totals | model.derived(totals)
+
+    def _note(self, part: Part, values: dict[str, float]) -> None:
+        columns, numbers = self._curves[part], {"step": self._step} | values
+        for name in numbers.keys() - columns.keys():
+            columns[name] = [None] * len(columns["step"])
+        for name, column in columns.items():
+            column.append(numbers.get(name))
+        self._report(Point(self._step, part, values))
+
+    def _averaged(self) -> AbstractContextManager[None]:
+        return self._average.in_place() if self._average else nullcontext()
+
+    @torch.no_grad()
+    def _keep_best(self) -> int:
+        """Give the model the weights to keep; the step they are of."""
+        if self._best is not None:
+            self._model.load_state_dict(self._best["weights"])
+            return int(self._best["step"])
+        if self._average:
+            for parameter, mean in zip(
+                self._model.parameters(), self._average.state(), strict=True
+            ):
+                parameter.copy_(mean)
+        return self._step
+
+    def _moved(self, columns: Columns) -> Columns:
+        return {name: column.to(self._device) for name, column in columns.items() if len(column)}
+
+    def _diverged(self, error: NotFinite) -> Diverged:
+        kept = "the last good checkpoint is kept" if self._checkpoints else "nothing was kept"
+        rate = self._rate(error.step - 1)
+        return Diverged(
+            f"training diverged: {error}, with a learning rate of {rate:g}; {kept}; "
+            "try a lower lr, or set clip"
+        )
+
+    def _save(self) -> None:
+        """Write a checkpoint, never one that holds a number that is not finite."""
+        if self._checkpoints is None:
+            return
+        for meter in self._meters.values():
+            meter.check()
+        for optimiser in self._optimisers.values():
+            for tensor in optimiser.tensors():
+                if not tensor.isfinite().all():
+                    raise NotFinite("a weight, or the optimiser's memory of one,", nan, self._step)
+        self._before_save()
+        self._checkpoints.save(self._step, self._state())
+
+    def _resume(self) -> int:
+        state = self._checkpoints.newest() if self._checkpoints else None
+        if state is not None:
+            self._restore(state)
+        return self._step
+
+    def _state(self) -> dict[str, Any]:
+        return {
+            "step": self._step,
+            "model": self._model.state_dict(),
+            "optimisers": {name: each.state() for name, each in self._optimisers.items()},
+            "average": self._average.state() if self._average else None,
+            "batches": self._batches.state(),
+            "meters": {name: each.state() for name, each in self._meters.items()},
+            "stale": self._stale,
+            "halvings": self._halvings,
+            "best": self._best,
+            "curves": self._curves,
+            "noise": self._noise(),
+        }
+
+    def _restore(self, state: dict[str, Any]) -> None:
+        self._step = state["step"]
+        self._model.load_state_dict(state["model"])
+        for name, optimiser in self._optimisers.items():
+            optimiser.restore(state["optimisers"][name])
+        if self._average:
+            self._average.restore(state["average"])
+        self._batches.restore(state["batches"])
+        for name, meter in self._meters.items():
+            meter.restore(state["meters"][name], self._device)
+        self._stale, self._halvings = state["stale"], state["halvings"]
+        self._best, self._curves = state["best"], state["curves"]
+        torch.set_rng_state(state["noise"][0])
+        if self._device.type == "cuda":
+            torch.cuda.set_rng_state(state["noise"][1], self._device)
+
+    def _noise(self) -> list[Tensor]:
+        cuda = self._device.type == "cuda"
+        return [torch.get_rng_state()] + ([torch.cuda.get_rng_state(self._device)] if cuda else [])
+
+
+def _named(player: str, values: dict[str, Any]) -> dict[str, Any]:
+    """The numbers of one of several players by names of its own."""
+    return {f"{player}/{name}": number for name, number in values.items()} if player else values

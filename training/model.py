@@ -1,0 +1,98 @@
+"""What the loop, the judge and the server know of a model: the whole of what a plugin is.
+
+Only ``losses`` must be written. A model is built from its config, which a person sets, and the
+data's ``Spec``, which nobody does. A model of several players (a GAN's critic and generator) names
+the submodules that are optimised apart; the loop gives each an optimiser of its own and asks
+``turns`` who moves::
+
+    class GAN(Model):
+        players = ("critic", "generator")
+
+        def losses(self, batch, player, step):
+            if player == "critic":
+                return {"loss": ..., "penalty": ...}
+            return {"loss": ...}
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from typing import Any, ClassVar, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from training.data import Columns, Spec, stream
+from training.errors import InputError
+
+
+class Graph(NamedTuple):
+    """An operation as it is served: inputs by name, one example row each, and the output's name.
+
+    ``training.export`` writes it as ONNX; ``components.serving.operations`` says which names there
+    are and what they mean.
+    """
+
+    module: nn.Module
+    inputs: Mapping[str, Tensor]
+    output: str
+
+
+class Model(nn.Module):
+    """A model that the loop can train. ``config`` and ``spec`` are what it was built from."""
+
+    players: ClassVar[tuple[str, ...]] = ("",)
+    """Submodules with an optimiser of their own; "" is the whole model."""
+    criterion: ClassVar[str] = "loss"
+    """Of validation's numbers, the one that chooses the weights to keep; lower is better."""
+
+    def __init__(self, config: Any, spec: Spec) -> None:
+        super().__init__()
+        self.config, self.spec = config, spec
+
+    @property
+    def levels(self) -> int:
+        """How many values the model knows a pixel to take; 0: any in 0..1."""
+        return self.spec.levels
+
+    def prepare(self, rows: Columns) -> Columns:
+        """Make what ``losses`` takes of rows as stored: all that depends on the data alone."""
+        return rows
+
+    def turns(self, step: int) -> tuple[str, ...]:  # noqa: ARG002
+        """Who moves in this step, in order; a player may do so several times."""
+        return self.players
+
+    def losses(self, batch: Columns, player: str, step: int) -> dict[str, Tensor]:
+        """``loss``, which the player lowers, and whatever else is worth a curve: scalars, all."""
+        raise NotImplementedError
+
+    def derived(self, means: dict[str, float]) -> dict[str, float]:  # noqa: ARG002
+        """Further numbers that follow from the means of the losses."""
+        return {}
+
+    def operations(self) -> dict[str, Graph]:
+        """What can be served: any of sample, reconstruct and score."""
+        return {}
+
+
+def build(path: str, config: Any, spec: Spec, seed: int) -> Model:
+    """Make the model "module:Class" with the weights that a seed stands for. Raises InputError."""
+    torch.manual_seed(stream(seed, "weights"))
+    model: Model = find(path)(config, spec)
+    return model
+
+
+def find(path: str) -> type[Model]:
+    """The class called "module:Class", which must be one of ours. Raises InputError."""
+    module, _, name = path.partition(":")
+    if not module.startswith("training.models."):
+        raise InputError(f"{path} is no model of this code; only its own are loaded")
+    try:
+        found = getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError):
+        raise InputError(f"{path} is no model of this code") from None
+    if not (isinstance(found, type) and issubclass(found, Model)):
+        raise InputError(f"{path} is no model")
+    return found

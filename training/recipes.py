@@ -1,0 +1,149 @@
+"""Named, complete ways to train something: a model, its settings, the loop's, the gate's limits.
+
+A recipe is a function; its name is the function's. ``configure`` lays a person's settings over
+it, flat, by field name of either config::
+
+    recipes.configure("vae", {"steps": "500", "beta": '{"ramp": [0, 4, 1000]}'})
+
+The command line asks here before a run begins, so this imports no torch, and pydantic only where
+there is something to validate.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
+
+from training.configs import LoopConfig, VAEConfig
+from training.errors import InputError
+from training.metrics import Gate
+from training.schedules import Ramp, Scheduled
+
+Config = TypeVar("Config")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What to train, and what to hold it to. ``model`` is "module:Class"."""
+
+    name: str
+    model: str
+    config: Any
+    loop: LoopConfig
+    gate: Gate
+
+    def settings(self) -> dict[str, Any]:
+        """Every setting by name, flat, as JSON has it."""
+        return dataclasses.asdict(self.config) | dataclasses.asdict(self.loop)
+
+
+def vae() -> Recipe:
+    """Train an MLP VAE under its exact likelihood: on digits near 2.02 bits/dim in ten seconds.
+
+    Chosen on the validation rows of digits, three seeds each. Layer norm, weight decay and the
+    average of the weights each lower the bound; a KL that weighs more at first lowers it too, and
+    one annealed up from 0 does not, since under the true likelihood no unit collapses.
+    """
+    return Recipe(
+        name="vae",
+        model="training.models.vae:VAE",
+        config=VAEConfig(beta=Ramp((3.0, 1.0, 1000))),
+        loop=LoopConfig(steps=4000, lr=1e-3, warmup=100, weight_decay=0.2, ema=0.998, patience=10),
+        gate={
+            "bits_per_dim": {"max": "pixels"},
+            "fd": {"max": "pixels"},
+            "active_units": {"min": 2},
+        },
+    )
+
+
+_RECIPES: dict[str, Callable[[], Recipe]] = {make.__name__: make for make in (vae,)}
+
+
+def names() -> list[str]:
+    """Every recipe's name."""
+    return list(_RECIPES)
+
+
+def get(name: str) -> Recipe:
+    """The recipe of that name. Raises InputError."""
+    if name not in _RECIPES:
+        raise InputError(f"there is no recipe {name!r}; {_near(name, _RECIPES)}")
+    return _RECIPES[name]()
+
+
+def fields(name: str) -> list[str]:
+    """Names of the settings that a recipe takes. Raises InputError."""
+    return list(get(name).settings())
+
+
+def configure(name: str, overrides: Mapping[str, object]) -> Recipe:
+    """Lay settings over a recipe's own; text is read as what the setting is. Raises InputError."""
+    recipe = get(name)
+    known = recipe.settings()
+    for setting in overrides:
+        if setting not in known:
+            near = _near(setting, known)
+            raise InputError(f"the recipe {name} has no setting {setting!r}; {near}")
+    return dataclasses.replace(
+        recipe,
+        config=_overlaid(recipe.config, overrides),
+        loop=_overlaid(recipe.loop, overrides),
+    )
+
+
+def _overlaid(config: Config, overrides: Mapping[str, object]) -> Config:
+    names = {field.name for field in dataclasses.fields(config)}  # type: ignore[arg-type]
+    given = {name: _decoded(value) for name, value in overrides.items() if name in names}
+    return checked(type(config), vars(config) | given) if given else config
+
+
+def checked(kind: type[Config], values: Mapping[str, object]) -> Config:
+    """Make a config of plain values, as JSON has them. Raises InputError."""
+    from pydantic import TypeAdapter, ValidationError
+
+    try:
+        return TypeAdapter(kind).validate_python(dict(values))
+    except ValidationError as error:
+        # What our own check says is a sentence already; pydantic's words are put into one.
+        errors = error.errors()
+        for each in errors:
+            if each["type"] == "value_error":
+                raise InputError(str(each["ctx"]["error"])) from None
+        name = str(errors[0]["loc"][0])
+        expected = _words(get_type_hints(kind)[name])
+        found = json.dumps(values[name], default=str)
+        raise InputError(f"{name} is {found}; it must be {expected}") from None
+
+
+def _decoded(value: object) -> object:
+    """A list or object given as text; and true, which pydantic would take for a 1, as text."""
+    if isinstance(value, bool):
+        return json.dumps(value)
+    if isinstance(value, str) and value.lstrip().startswith(("{", "[")):
+        try:
+            return json.loads(value)
+        except ValueError:
+            return value
+    return value
+
+
+def _words(hint: Any) -> str:
+    plain = {
+        int: "a whole number",
+        float: "a number",
+        Scheduled: 'a number, or {"ramp": [from, to, steps]}',
+        tuple[float, float]: "a list of two numbers",
+    }
+    if get_origin(hint) is Literal:
+        return f"one of {', '.join(get_args(hint))}"
+    return plain.get(hint, f"of type {hint}")
+
+
+def _near(word: str, known: Iterable[str]) -> str:
+    close = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
+    return f"did you mean {close[0]}?" if close else f"known are {', '.join(sorted(known))}"
