@@ -1,0 +1,128 @@
+"""The spool: a folder of JSON lines between a step that tells and the sender that delivers.
+
+    STEP.jsonl     what a step told, all its attempts
+    _run.jsonl     what holds for the whole run, and that it has ended
+    files/         copies of what is to be sent, each in a folder of its own
+    state.json     how far the sender has come
+    deliver.log    what the sender has to say
+
+A line is one of: open, params, tags, metrics, artifact, dataset, close; in _run.jsonl: run, ended,
+finish. It is only ever appended to; a line that a crash cut off is closed by the next writer.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+RUN = "_run"
+"""Stem of the file about the whole run; no step is called so."""
+_UNWRITTEN = 16 * 2**20
+"""Bytes kept in memory while the disk takes none."""
+
+_USER = re.compile(r"(?<=://)[^/@\s]+@")
+_SIGNED = re.compile(r"(?i)([?&][^=&\s]*(?:sig|token|secret|password|credential)[^=&\s]*=)[^&\s]+")
+_VARIABLE = re.compile(r"(?i)(password|passwd|secret|token|credentials?|_key|connection_string)$")
+_NAMED = re.compile(r"(?i)(password|passwd|secret|credentials?|(api|access|account)_?(key|token))$")
+
+
+class Lines:
+    """A file of lines, appended to. What the disk does not take now is written later."""
+
+    def __init__(self, path: Path) -> None:
+        """Open it. Raises OSError."""
+        self._path = path
+        self._handle = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        size = os.fstat(self._handle).st_size
+        cut = size > 0 and os.pread(self._handle, 1, size - 1) != b"\n"
+        self._unwritten = b"\n" if cut else b""
+        self._complained = False
+
+    def write(self, lines: list[dict[str, Any]]) -> None:
+        """Append. A full disk is told once, and never stops the step."""
+        if len(self._unwritten) < _UNWRITTEN:
+            self._unwritten += "".join(f"{json.dumps(line)}\n" for line in lines).encode()
+        try:
+            while self._unwritten:
+                written = os.write(self._handle, self._unwritten)
+                self._unwritten = self._unwritten[written:]
+        except OSError as error:
+            if not self._complained:
+                say(f"{self._path} cannot be written ({error.strerror}); the step goes on")
+            self._complained = True
+
+    def close(self) -> None:
+        """Let go of the file."""
+        os.close(self._handle)
+
+
+def append(path: Path, line: dict[str, Any]) -> None:
+    """Append one line. Raises OSError where there is no such folder."""
+    lines = Lines(path)
+    try:
+        lines.write([line])
+    finally:
+        lines.close()
+
+
+def run_facts(run_id: str, environment: Mapping[str, str], alone: bool) -> dict[str, Any]:
+    """What its sender must know of the run; that may be one started much later, for another run.
+
+    ``alone``: the spool is of one step that started its own sender. ``into``: the MLflow run that
+    an orchestrator made for this. ``flat``: that run, or one of its own, takes what the step tells.
+    """
+    tags = {
+        "trefoil.provider": environment.get("TREFOIL_PROVIDER", ""),
+        "trefoil.plan_digest": environment.get("TREFOIL_PLAN_DIGEST", ""),
+        "mlflow.source.git.commit": environment.get("TREFOIL_GIT_COMMIT", ""),
+        "mlflow.user": environment.get("USER", ""),
+    }
+    into = environment.get("MLFLOW_RUN_ID", "")
+    return {
+        "id": run_id,
+        "alone": alone,
+        "into": into,
+        "flat": alone and bool(into or not environment.get("TREFOIL_RUN_ID")),
+        "experiment": environment.get("MLFLOW_EXPERIMENT_NAME", ""),
+        "experiment_id": environment.get("MLFLOW_EXPERIMENT_ID", ""),
+        "server": redacted(environment.get("MLFLOW_TRACKING_URI", "")),
+        "tags": {name: redacted(value) for name, value in tags.items() if value},
+    }
+
+
+def texts(values: Mapping[str, object]) -> dict[str, str]:
+    """Values as text, without secrets: by their name, by their form, by the environment's."""
+    return {name: "***" if _NAMED.search(name) else _text(value) for name, value in values.items()}
+
+
+def redacted(text: str) -> str:
+    """The text without credentials in URLs and without the environment's secrets."""
+    if "://" in text:
+        text = _SIGNED.sub(r"\1***", _USER.sub("***@", text))
+    for name, value in os.environ.items():
+        if len(value) >= 8 and value in text and _VARIABLE.search(name):
+            text = text.replace(value, "***")
+    return text
+
+
+def now() -> int:
+    """The time in milliseconds, as MLflow has it."""
+    return time.time_ns() // 1_000_000
+
+
+def say(text: str) -> None:
+    """Tell a person, who reads the step's log."""
+    print(f"note: {text}", file=sys.stderr, flush=True)
+
+
+def _text(value: object) -> str:
+    plain = isinstance(value, str | int | float | type(None)) or not isinstance(
+        value, dict | list | tuple
+    )
+    return redacted(str(value) if plain else json.dumps(value, default=str))
