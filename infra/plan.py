@@ -169,8 +169,14 @@ class Plan(NamedTuple):
         return next(step for step in self.steps if step.name == name)
 
     def digest(self) -> str:
-        """SHA-256 of everything that the plan says, in hex."""
-        return hashlib.sha256(canonical(to_data(self))).hexdigest()
+        """SHA-256 of everything that the plan says, in hex, in whatever order it says it."""
+        steps: dict[str, Json] = {step.name: to_data(step) for step in self.steps}
+        said: dict[str, Json] = {
+            "name": self.name,
+            "parameters": to_data(self.parameters),
+            "steps": steps,
+        }
+        return hashlib.sha256(canonical(said)).hexdigest()
 
 
 class Request(NamedTuple):

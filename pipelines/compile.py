@@ -22,7 +22,8 @@ _PINS = Path(__file__).parent.parent / "pyproject.toml"
 def load(pipeline: str, workspace: Path) -> dict[str, Any]:
     """Return {"pipeline": IR, "platforms": ...} of a file; without a name, of our own pipeline.
 
-    A ``.py`` file is compiled first: it holds one @dsl.pipeline. Raises InputError.
+    A ``.py`` file is compiled first: it holds one @dsl.pipeline, or one called like the file.
+    Raises InputError.
     """
     source = Path(pipeline) if pipeline else GENERATIVE
     try:
@@ -106,7 +107,6 @@ def _main() -> None:
     warnings.simplefilter("ignore")
     try:
         from kfp import compiler
-        from kfp.dsl.base_component import BaseComponent
         from kfp.dsl.graph_component import GraphComponent
     except ImportError:
         sys.exit("compiling needs kfp: run `make setup`, or install the extra kfp")
@@ -116,13 +116,17 @@ def _main() -> None:
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module
     spec.loader.exec_module(module)
-    found = [each for each in vars(module).values() if isinstance(each, GraphComponent)]
-    if len(found) != 1:
-        components = sum(isinstance(each, BaseComponent) for each in vars(module).values())
-        sys.exit(f"it has {len(found)} @dsl.pipeline and {components} components; it needs one")
+    names = vars(module).items()
+    found = {name: each for name, each in names if isinstance(each, GraphComponent)}
+    chosen = found.get(Path(sys.argv[1]).stem)
+    if chosen is None and len(found) == 1:
+        chosen = next(iter(found.values()))
+    if chosen is None:
+        has = f"the pipelines {', '.join(found)}" if found else "no @dsl.pipeline"
+        sys.exit(f"it has {has}; it needs one, or one that is called like the file")
     with tempfile.TemporaryDirectory() as place:
         out = Path(place, "pipeline.yaml")
-        compiler.Compiler().compile(found[0], str(out))
+        compiler.Compiler().compile(chosen, str(out))
         sys.stdout.write(out.read_text(encoding="utf-8"))
 
 

@@ -10,6 +10,7 @@ IR: kubeflow/pipelines api/v2alpha1/pipeline_spec.proto, schema version 2.1.0.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple, TypeAlias
 
@@ -37,6 +38,9 @@ from pipelines.expressions import parse_argument, parse_condition
 SCHEMA_VERSION = "2.1.0"
 Node: TypeAlias = Mapping[str, Any]
 Path: TypeAlias = tuple[str, ...]
+
+_GROUP = re.compile(r"(condition(-branches)?|exit-handler|for-loop)-\d+")
+"""What kfp calls the DAGs of its control flow."""
 
 _KNOWN: dict[str, set[str]] = {
     "pipeline": {
@@ -154,7 +158,7 @@ class _Reader:
         for name in path:
             component = self._component(tasks[name])
             tasks = component.get("dag", {}).get("tasks", {})
-        return tuple(self._names[leaf] for leaf in self._leaves(path, component))
+        return tuple(sorted(self._names[leaf] for leaf in self._leaves(path, component)))
 
     def _steps(self, scope: _Scope) -> Iterator[Step]:
         for name, task in self._tasks(scope.path).items():
@@ -269,7 +273,7 @@ class _Reader:
             if label in spec.get("deploymentSpec", {}).get("executors", {})
         }
         deadline = platforms.get("kubernetes", {}).get("activeDeadlineSeconds")
-        after = dict.fromkeys(step for path in scope.after for step in self._steps_in(path))
+        after = {step for path in scope.after for step in self._steps_in(path)}
         return Step(
             name=name,
             image=self._known(container["image"], scope, name),
@@ -283,7 +287,7 @@ class _Reader:
                 key: item["artifactType"].get("schemaTitle", "system.Artifact")
                 for key, item in outputs.get("artifacts", {}).items()
             },
-            after=tuple(after),
+            after=tuple(sorted(after)),
             when=scope.when[0] if len(scope.when) == 1 else All(scope.when) if scope.when else None,
             always=scope.always,
             cache=bool(task.get("cachingOptions", {}).get("enableCache")),
@@ -356,9 +360,14 @@ def _lookup(inputs: Mapping[str, Source], name: str) -> Callable[[str], Source]:
 
 
 def _step_names(leaves: list[Path]) -> dict[Path, str]:
-    """A leaf is called by its task's name; where two share one, by the whole way to them."""
-    last = [path[-1] for path in leaves]
-    return {path: path[-1] if last.count(path[-1]) == 1 else ".".join(path) for path in leaves}
+    """A step is called by its task's name, with its pipeline's before it in an inner pipeline.
+
+    kfp keeps task names apart within one pipeline, so its own groups need not show; should two
+    steps end up alike all the same, the whole way to them is their name.
+    """
+    names = {path: ".".join(part for part in path if not _GROUP.fullmatch(part)) for path in leaves}
+    called = list(names.values())
+    return {path: n if called.count(n) == 1 else ".".join(path) for path, n in names.items()}
 
 
 def _retry(policy: Node) -> Retry:

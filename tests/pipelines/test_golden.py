@@ -1,0 +1,83 @@
+"""The authored pipeline compiles to the IR in ``tests/golden``: no drift of kfp goes unseen.
+
+After a change that is meant, remake it: ``python -m tests.pipelines.test_golden``.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from infra import provider as providers
+from infra.plan import to_data
+from pipelines import compile, ir
+
+GOLDEN = Path(__file__).parent.parent / "golden"
+IR = GOLDEN / "generative.json"
+REQUEST = GOLDEN / "generative.local.json"
+
+
+def compiled(workspace: Path) -> dict[str, Any]:
+    """The pipeline's IR, without the version of the SDK that wrote it."""
+    document = compile.load("", workspace)
+    document["pipeline"].pop("sdkVersion")
+    return document
+
+
+def request(document: dict[str, Any]) -> Any:
+    """What the local provider is sent for it."""
+    place = providers.get("local")
+    body = place.lower(ir.read(document), place.settings(), "generative-golden-1").body
+    return to_data(body)
+
+
+def pretty(value: Any) -> str:
+    """One spelling."""
+    return json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+
+
+def test_the_pipeline_compiles_to_the_golden_ir(tmp_path: Path) -> None:
+    assert pretty(compiled(tmp_path)) == IR.read_text(encoding="utf-8")
+
+
+def test_the_golden_ir_lowers_to_the_golden_request() -> None:
+    document = json.loads(IR.read_text(encoding="utf-8"))
+    assert pretty(request(document)) == REQUEST.read_text(encoding="utf-8")
+
+
+def test_the_plan_of_the_pipeline() -> None:
+    """Who needs whom, what is cached and what always runs: the promises of README's picture."""
+    plan = ir.read(json.loads(IR.read_text(encoding="utf-8")))
+    assert {step.name: set(step.needs()) for step in plan.steps} == {
+        "prepare": set(),
+        "champion": set(),
+        "train": {"prepare"},
+        "evaluate": {"prepare", "train", "champion"},
+        "register": {"prepare", "train", "evaluate"},
+        "deploy": {"prepare", "train", "evaluate", "register"},
+        "report": {"prepare", "champion", "train", "evaluate", "register", "deploy"},
+    }
+    assert {step.name for step in plan.steps if step.cache} == {"prepare", "train", "evaluate"}
+    assert [step.name for step in plan.steps if step.always] == ["report"]
+    assert plan.step("train").retry.limit == 2
+
+
+@pytest.mark.parametrize("step", ["register", "deploy"])
+def test_the_gate_is_one_boolean(step: str) -> None:
+    """kfp compiles ``a and b`` to ``b`` alone: a gate of two parts would let bad models through."""
+    from infra.plan import Compare, Constant, Output
+
+    plan = ir.read(json.loads(IR.read_text(encoding="utf-8")))
+    assert plan.step(step).when == Compare("==", Output("evaluate", "passed"), Constant(True))
+
+
+if __name__ == "__main__":
+    import tempfile
+
+    with tempfile.TemporaryDirectory() as place:
+        found = compiled(Path(place))
+    IR.write_text(pretty(found), encoding="utf-8")
+    REQUEST.write_text(pretty(request(found)), encoding="utf-8")

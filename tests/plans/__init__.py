@@ -1,0 +1,1 @@
+"""Small pipelines that tests run and read."""
