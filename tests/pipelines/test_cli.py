@@ -1,0 +1,171 @@
+"""A person's mistakes cost one sentence and exit code 2; machines get one JSON document."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent.parent
+NOOP = "tests/benchmarks/noop.yaml"
+RUN, VERB = "pipelines.run", "pipelines"
+
+
+def cli(workspace: Path, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", *words],
+        cwd=ROOT,
+        env={**os.environ, "TREFOIL_WORKSPACE": str(workspace), **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+
+
+@pytest.fixture(scope="module")
+def used(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A workspace with one finished run."""
+    workspace = tmp_path_factory.mktemp("used")
+    assert cli(workspace, RUN, "--pipeline", NOOP).returncode == 0
+    return workspace
+
+
+WRONG = [
+    ([RUN, "--provider", "lokal"], "there is no provider lokal; did you mean local?"),
+    ([RUN, "--recipe", "vea"], "there is no recipe 'vea'; did you mean vae?"),
+    ([RUN, "--param", "latnt=3"], "did you mean latent?"),
+    ([RUN, "--param", "latent=wide"], "latent"),
+    ([RUN, "--param", "latent"], "--param latent is not NAME=VALUE"),
+    ([RUN, "--param", "seed=often"], "seed must be a whole number"),
+    ([RUN, "--param", "config=[]"], "config is not a JSON object"),
+    ([RUN, "--step", "trian"], "the pipeline has no step trian; did you mean train?"),
+    ([RUN, "--data", "no/such/place"], "no/such/place"),
+    ([RUN, "--gpu", "A100:many"], "--gpu A100:many is not KIND:COUNT"),
+    ([RUN, "--gpu", "A100:8"], "step train asks for gpu, and local cannot"),
+    ([RUN, "--spot"], "step train asks for spot, and local cannot"),
+    ([RUN, "--rehearse"], "--rehearse asks for rehearsal, and local cannot"),
+    ([RUN, "--max-cost", "cheap"], "argument --max-cost: invalid float value"),
+    ([RUN, "--settings", "none.toml"], "the settings none.toml cannot be read"),
+    ([RUN, "--pipeline", "none.yaml"], "the pipeline none.yaml cannot be read"),
+    ([RUN, "--pipeline", "README.md"], "the pipeline README.md"),
+    ([RUN, "--pipeline", "Makefile"], "the pipeline Makefile"),
+    ([RUN, "--pipeline", "tests"], "the pipeline tests cannot be read"),
+    ([RUN, "--pipeline", "docs/samples.png"], "the pipeline docs/samples.png"),
+    ([RUN, "--pipeline", NOOP, "--recipe", "vae"], "this pipeline has no parameter recipe"),
+    ([RUN, "--pipeline", NOOP, "--param", "x=1"], "the pipeline has no parameter x"),
+    ([RUN, "--surprise"], "unrecognized arguments: --surprise"),
+    ([VERB, "stats"], "there is no verb stats; did you mean status?"),
+    ([VERB], "the following arguments are required: VERB"),
+    ([VERB, "status", "nothing-1"], "there is no run nothing-1"),
+    ([VERB, "logs", "nothing-1"], "there is no run nothing-1"),
+    ([VERB, "logs", "--step", "trian"], "has no step trian"),
+    ([VERB, "cancel", "nothing-1"], "there is no run nothing-1"),
+    ([VERB, "why", "trian"], "has no step trian"),
+    ([VERB, "report", "nothing-1"], "there is no run nothing-1"),
+    ([VERB, "promote"], "nothing is registered"),
+    ([VERB, "rollback"], "nothing is registered"),
+    ([VERB, "stop", "nothing"], "there is no endpoint nothing"),
+    ([VERB, "data", "verify", "nothing"], "nothing"),
+]
+
+
+@pytest.mark.parametrize(("words", "sentence"), WRONG, ids=[" ".join(w) for w, _ in WRONG])
+def test_a_mistake_is_one_sentence(used: Path, words: list[str], sentence: str) -> None:
+    done = cli(used, *words)
+    said = [line for line in done.stderr.splitlines() if not line.startswith("note: ")]
+    assert done.returncode == 2, done.stderr
+    assert len(said) == 1
+    assert said[0].startswith("error: ")
+    assert sentence in said[0]
+    assert done.stdout == ""
+
+
+MACHINE = [
+    [RUN, "--pipeline", NOOP],
+    [RUN, "--dry-run"],
+    [VERB, "plan"],
+    [VERB, "status"],
+    [VERB, "logs"],
+    [VERB, "list"],
+    [VERB, "cancel"],
+    [VERB, "why", "first"],
+    [VERB, "report"],
+    [VERB, "endpoints"],
+    [VERB, "doctor"],
+]
+
+
+@pytest.mark.parametrize("words", MACHINE, ids=" ".join)
+def test_json_is_one_document_on_stdout(used: Path, words: list[str]) -> None:
+    done = cli(used, *words, "--json")
+    assert done.returncode == 0, done.stderr
+    json.loads(done.stdout)
+
+
+def test_run_json_tells_what_machines_ask_for(used: Path) -> None:
+    found = json.loads(cli(used, RUN, "--pipeline", NOOP, "--json").stdout)
+    assert found["state"] == "succeeded"
+    assert found["run_id"].startswith("noop-")
+    assert {step["state"] for step in found["steps"]} == {"cached"}
+    assert {"metrics", "gate", "model_version", "endpoint_url", "seconds"} <= found.keys()
+
+
+def test_a_failed_step_exits_1_and_shows_its_last_lines(tmp_path: Path) -> None:
+    pipeline = tmp_path / "failing.yaml"
+    text = (ROOT / NOOP).read_text(encoding="utf-8")
+    pipeline.write_text(text.replace("import sys;", "import sys; sys.exit('no luck');"))
+    done = cli(tmp_path / "w", RUN, "--pipeline", str(pipeline))
+    assert done.returncode == 1
+    assert "no luck" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_dry_run_leaves_nothing_behind(tmp_path: Path) -> None:
+    assert cli(tmp_path / "w", RUN, "--pipeline", NOOP, "--dry-run").returncode == 0
+    left = [file for file in (tmp_path / "w").rglob("*") if file.is_file()]
+    assert [file.parent.name for file in left] == ["ir"]
+
+
+def test_the_dry_run_is_the_request_that_is_sent(tmp_path: Path) -> None:
+    """Were the two made apart, the printed one could lie."""
+    printed = json.loads(cli(tmp_path, RUN, "--pipeline", NOOP, "--dry-run").stdout)
+    assert cli(tmp_path, RUN, "--pipeline", NOOP).returncode == 0
+    sent = json.loads((tmp_path / "runs" / printed["run_id"] / "request.json").read_text())
+    assert {name: printed[name] for name in sent} == sent
+
+
+def test_a_reader_that_leaves_is_no_error(used: Path) -> None:
+    command = f"{sys.executable} -m pipelines plan --json | head -1"
+    done = subprocess.run(
+        ["bash", "-o", "pipefail", "-c", command], cwd=ROOT, capture_output=True, text=True,
+        env={**os.environ, "TREFOIL_WORKSPACE": str(used)}, check=False,
+    )  # fmt: skip
+    assert done.stdout == "{\n"
+    assert "Traceback" not in done.stderr
+
+
+def test_no_cache_is_a_run_of_its_own(used: Path) -> None:
+    """It says so in its request, and so in its name: nothing can take it for the cached one."""
+    done = json.loads(cli(used, RUN, "--pipeline", NOOP, "--no-cache", "--json").stdout)
+    plain = json.loads(cli(used, RUN, "--pipeline", NOOP, "--json").stdout)
+    assert {step["state"] for step in done["steps"]} == {"succeeded"}
+    assert done["run_id"].rpartition("-")[0] != plain["run_id"].rpartition("-")[0]
+
+
+def test_only_a_step_and_those_it_needs(used: Path) -> None:
+    found = json.loads(cli(used, RUN, "--pipeline", NOOP, "--step", "step-2", "--json").stdout)
+    assert [step["name"] for step in found["steps"]] == ["first", "step", "step-2"]
+
+
+def test_a_read_only_workspace_still_dry_runs_and_a_run_says_so(tmp_path: Path) -> None:
+    """Root writes anywhere, so the way is barred by a file."""
+    (tmp_path / "file").touch()
+    assert cli(tmp_path / "file", RUN, "--pipeline", NOOP, "--dry-run").returncode == 0
+    done = cli(tmp_path / "file", RUN, "--pipeline", NOOP)
+    assert done.returncode == 2
+    assert "cannot be written" in done.stderr

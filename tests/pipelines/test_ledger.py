@@ -1,0 +1,80 @@
+"""The ledger names runs: again after a success is a new attempt, until then the same one."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipelines.ledger import Ledger, Line, run_id
+
+
+def line(step: Any = "intent", attempt: int = 1, state: Any = "", **options: str) -> Line:
+    provider, plan = options.get("provider", "local"), options.get("plan", "d1")
+    return Line(step, run_id("p", plan, attempt), provider, plan, attempt, state)
+
+
+def test_a_plan_never_sent_is_the_first_attempt(tmp_path: Path) -> None:
+    assert Ledger(tmp_path / "none").attempt("d1", "local") == 1
+    assert run_id("generative", "0123456789abcdef", 2) == "generative-01234567-2"
+
+
+@pytest.mark.parametrize(
+    ("lines", "attempt"),
+    [
+        ([line()], 1),  # killed between intent and submission
+        ([line(), line("submitted")], 1),  # running, or its process was killed
+        ([line(), line("finished", state="cancelled")], 1),
+        ([line(), line("finished", state="failed")], 1),
+        ([line(), line("finished", state="succeeded")], 2),
+        ([line("finished", state="succeeded"), line(attempt=2)], 2),
+        ([line("finished", state="succeeded", provider="aws")], 1),
+        ([line("finished", state="succeeded", plan="d2")], 1),
+    ],
+)
+def test_what_sending_the_plan_makes_or_joins(
+    tmp_path: Path, lines: list[Line], attempt: int
+) -> None:
+    """A repeated submission resumes or joins; it never makes a second run of the same thing."""
+    ledger = Ledger(tmp_path)
+    for each in lines:
+        ledger.append(each)
+    assert ledger.attempt("d1", "local") == attempt
+
+
+def test_a_damaged_line_is_named_and_left_out(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ledger = Ledger(tmp_path)
+    ledger.append(line("finished", state="succeeded"))
+    with (tmp_path / "ledger.jsonl").open("a") as file:
+        file.write('{"plan": "d1", "oops\n')
+    ledger.append(line(attempt=2))
+    assert ledger.attempt("d1", "local") == 2
+    assert "ledger.jsonl, line 2 is damaged; left out" in capsys.readouterr().err
+
+
+def test_a_line_cut_off_by_a_crash_does_not_swallow_the_next(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path)
+    ledger.append(line("finished", state="succeeded"))
+    with (tmp_path / "ledger.jsonl").open("a") as file:
+        file.write('{"step": "fin')
+    ledger.append(line("submitted", attempt=2))
+    assert [each.attempt for each in ledger.lines(containing="d1")] == [1, 2]
+
+
+def test_many_processes_append_at_once_and_lose_nothing(tmp_path: Path) -> None:
+    script = (
+        "import sys; from pathlib import Path; from pipelines.ledger import Ledger, Line; "
+        "[Ledger(Path(sys.argv[1])).append(Line('intent', 'r', 'local', sys.argv[2], n)) "
+        "for n in range(100)]"
+    )
+    writers = [
+        subprocess.Popen([sys.executable, "-c", script, str(tmp_path), f"w{n}"]) for n in range(4)
+    ]
+    assert [writer.wait(60) for writer in writers] == [0] * 4
+    found = [(each.plan, each.attempt) for each in Ledger(tmp_path).lines()]
+    assert sorted(found) == [(f"w{w}", n) for w in range(4) for n in range(100)]

@@ -1,0 +1,82 @@
+"""Settings: file < environment < flags, typed, and nothing unknown is passed over."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from infra import provider as providers
+from infra.errors import SettingsError
+from pipelines import settings
+
+LOCAL = providers.get("local")
+
+
+def load(
+    file: str | None = None,
+    environment: dict[str, str] | None = None,
+    flags: dict[str, Any] | None = None,
+) -> tuple[Any, Any]:
+    return settings.load(LOCAL, file, environment or {}, flags or {})
+
+
+def written(tmp_path: Path, name: str, text: str) -> str:
+    (tmp_path / name).write_text(text)
+    return str(tmp_path / name)
+
+
+def test_each_layer_is_laid_over_the_one_before(tmp_path: Path) -> None:
+    file = written(tmp_path, "a.toml", 'workspace = "file"\nexperiment = "file"\nparallel = 1\n')
+    environment = {"TREFOIL_EXPERIMENT": "variable", "TREFOIL_PARALLEL": "2"}
+    common, own = load(file, environment, {"parallel": 3, "grace": None})
+    assert (common.workspace, common.experiment) == ("file", "variable")
+    assert (own.workspace, own.parallel, own.grace) == ("file", 3, 20.0)
+
+
+def test_a_table_is_for_its_provider_alone(tmp_path: Path) -> None:
+    file = written(tmp_path, "a.json", '{"local": {"parallel": 7}, "experiment": "e"}')
+    common, own = load(file)
+    assert (common.experiment, own.parallel) == ("e", 7)
+
+
+def test_what_a_surrounding_step_was_told_is_no_setting() -> None:
+    """A pipeline started inside a step of another one must not take over its run id."""
+    load(environment={"TREFOIL_RUN_ID": "r", "TREFOIL_STEP": "s", "TREFOIL_TRACKING": "t"})
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "words"),
+    [
+        ("a.toml", "paralel = 1", "no setting paralel; did you mean parallel"),
+        ("a.toml", "parallel = 'many'", "the setting parallel is 'many': .*integer"),
+        ("a.toml", "[local]\ngrase = 1", "table local: there is no setting grase"),
+        ("a.toml", "local = 1", "local must be a table"),
+        ("a.toml", "a = ", "neither TOML nor JSON"),
+        ("a.json", "[1]", "must be a table of names and values"),
+        ("a.json", "{", "neither TOML nor JSON"),
+    ],
+)
+def test_a_wrong_file_is_one_sentence(tmp_path: Path, name: str, text: str, words: str) -> None:
+    with pytest.raises(SettingsError, match=words) as refusal:
+        load(written(tmp_path, name, text))
+    assert "\n" not in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("environment", "words"),
+    [
+        ({"TREFOIL_WORKSPCE": "w"}, "TREFOIL_WORKSPCE: there is no setting workspce; did you mean"),
+        ({"TREFOIL_PARALLEL": "two"}, "the setting parallel is 'two'"),
+        ({"TREFOIL_RUNNER": "docker"}, "the setting runner is 'docker': .*process"),
+    ],
+)
+def test_a_wrong_variable_is_one_sentence(environment: dict[str, str], words: str) -> None:
+    with pytest.raises(SettingsError, match=words):
+        load(environment=environment)
+
+
+def test_a_missing_file_is_one_sentence(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=r"none.toml cannot be read"):
+        load(str(tmp_path / "none.toml"))
