@@ -1,0 +1,106 @@
+"""A new place is one folder: nothing else is edited for it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from infra import provider as providers
+from infra.errors import InputError
+
+ROOT = Path(__file__).parent.parent.parent
+TOY = {
+    "__init__.py": """
+from typing import NamedTuple
+from infra.provider import Provider
+
+class ToySettings(NamedTuple):
+    workspace: str = ".trefoil"
+    colour: str = "red"
+
+PROVIDER = Provider("toy", "a place for a test", ToySettings, {"spot": "toys are not rented"})
+""",
+    "lower.py": """
+from infra.plan import Request
+
+def lower(plan, settings, run_id):
+    body = {"steps": [step.name for step in plan.steps], "colour": settings.colour}
+    return Request("toy", run_id, plan, body)
+
+def price(plan, settings):
+    return 12.5
+""",
+    "client.py": """
+from infra.plan import Event, RunRef, Status
+
+def submit(request, settings, context):
+    for step in request.plan.steps:
+        print("toy runs", step.name)
+    return RunRef("toy", request.run_id)
+
+def follow(run, settings):
+    yield Event("", "succeeded", 1.0)
+
+def status(run, settings):
+    return Status(run, "succeeded", {})
+
+def logs(run, settings, step, follow):
+    return iter(())
+
+def outputs(run, settings):
+    return {}
+""",
+}
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Our rooms, and one more folder in infra."""
+    place = tmp_path_factory.mktemp("checkout")
+    for room in ("pipelines", "components", "training", "infra"):
+        ignore = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(ROOT / room, place / room, ignore=ignore)
+    shutil.copy(ROOT / "pyproject.toml", place)
+    shutil.copytree(ROOT / "data", place / "data")
+    (place / "infra" / "toy").mkdir()
+    for name, text in TOY.items():
+        (place / "infra" / "toy" / name).write_text(text)
+    return place
+
+
+def run(checkout: Path, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "pipelines.run", "--provider", "toy", *words],
+        cwd=checkout, env={**os.environ, **environment}, capture_output=True, text=True,
+        check=False,
+    )  # fmt: skip
+
+
+def test_it_is_found_lowered_and_run(checkout: Path) -> None:
+    printed = run(checkout, "--dry-run", TREFOIL_COLOUR="blue")
+    assert '"colour": "blue"' in printed.stdout, printed.stderr
+    done = run(checkout)
+    assert done.returncode == 0, done.stderr
+    assert "toy runs train" in done.stdout
+
+
+def test_what_it_lacks_is_refused_with_its_reason(checkout: Path) -> None:
+    done = run(checkout, "--spot")
+    assert done.returncode == 2
+    assert "step train asks for spot, and toy cannot: toys are not rented" in done.stderr
+
+
+def test_its_price_is_held_against_the_limit(checkout: Path) -> None:
+    done = run(checkout, "--max-cost", "10")
+    assert done.returncode == 2
+    assert "may cost up to $12.50, and --max-cost is $10.00" in done.stderr
+
+
+def test_an_unknown_place_is_named_beside_the_nearest() -> None:
+    with pytest.raises(InputError, match=r"no provider lcal; did you mean local"):
+        providers.get("lcal")

@@ -1,0 +1,120 @@
+"""kfp is started once per change of a pipeline, and what kfp would miscompile is refused."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from infra.errors import InputError
+from pipelines import compile
+
+SOURCE = """
+from kfp import dsl
+
+@dsl.container_component
+def say(text: str, flag: dsl.OutputPath(bool)):
+    return dsl.ContainerSpec(image="i", command=["echo"], args=[text, flag])
+
+@dsl.pipeline(name="small")
+def small(n: int = 1):
+    said = say(text="a")
+    with dsl.If({condition}):
+        say(text="b")
+"""
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    file = tmp_path / "small.py"
+    file.write_text(SOURCE.format(condition='said.outputs["flag"] == True'))
+    return file
+
+
+def test_a_second_load_starts_no_kfp_and_a_change_does(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Importing kfp takes many times as long as everything else that a dry run does."""
+    first = compile.load(str(source), tmp_path)
+    started: list[object] = []
+    run = subprocess.run
+
+    def counted(*words: object, **options: object) -> object:
+        started.append(words)
+        return run(*words, **options)  # type: ignore[call-overload]
+
+    monkeypatch.setattr(subprocess, "run", counted)
+    assert compile.load(str(source), tmp_path) == first
+    assert started == []
+    source.write_text(source.read_text().replace('"b"', '"c"'))
+    assert compile.load(str(source), tmp_path) != first
+    assert len(started) == 1
+
+
+def test_damaged_ir_is_made_anew(source: Path, tmp_path: Path) -> None:
+    first = compile.load(str(source), tmp_path)
+    (kept,) = (tmp_path / "ir").glob("*.json")
+    kept.write_text(kept.read_text()[:100])
+    assert compile.load(str(source), tmp_path) == first
+
+
+def test_the_second_document_of_a_file_is_its_platforms(source: Path, tmp_path: Path) -> None:
+    import yaml
+
+    document = compile.load(str(source), tmp_path)["pipeline"]
+    platform: dict[str, Any] = {"platforms": {"kubernetes": {"deploymentSpec": {}}}}
+    both = tmp_path / "both.yaml"
+    both.write_text(yaml.safe_dump_all([document, platform]))
+    assert compile.load(str(both), tmp_path) == {"pipeline": document, "platforms": platform}
+
+
+@pytest.mark.parametrize("condition", ["n > 1 and said.outputs['flag'] == True", "n > 1 or n < 0"])
+def test_a_compound_condition_is_refused_by_its_line(
+    source: Path, tmp_path: Path, condition: str
+) -> None:
+    """kfp 2.17 compiles ``a and b`` to ``b`` alone: a gate with a hole."""
+    source.write_text(SOURCE.format(condition=condition))
+    with pytest.raises(InputError, match=r"small.py, line 11: dsl.If"):
+        compile.load(str(source), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("def (", "line 1: invalid syntax"),
+        ("x = 1", "has no @dsl.pipeline"),
+        ("import no_such_library", "No module named 'no_such_library'"),
+        ("from kfp import dsl\n@dsl.pipeline\ndef a(): ...", "does not compile"),
+    ],
+)
+def test_a_file_that_does_not_compile_is_one_sentence(
+    tmp_path: Path, text: str, words: str
+) -> None:
+    file = tmp_path / "wrong.py"
+    file.write_text(text)
+    with pytest.raises(InputError, match=words) as refusal:
+        compile.load(str(file), tmp_path)
+    assert "\n" not in str(refusal.value)
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe\x00", b"a: [", b"just text", b"", b"- 1\n- 2"])
+def test_what_is_not_ir_is_one_sentence(tmp_path: Path, content: bytes) -> None:
+    file = tmp_path / "wrong.yaml"
+    file.write_bytes(content)
+    with pytest.raises(InputError, match=r"wrong.yaml") as refusal:
+        compile.load(str(file), tmp_path)
+    assert "\n" not in str(refusal.value)
+
+
+def test_without_kfp_the_person_is_told_what_to_install(source: Path, tmp_path: Path) -> None:
+    (tmp_path / "kfp.py").write_text("raise ImportError('poisoned')")
+    run = subprocess.run(
+        [sys.executable, "-m", "pipelines.compile", str(source)],
+        env={"PYTHONPATH": str(tmp_path)}, capture_output=True, text=True, check=False,
+        cwd=Path(__file__).parent.parent.parent,
+    )  # fmt: skip
+    assert run.returncode == 1
+    assert run.stderr == "compiling needs kfp: run `make setup`, or install the extra kfp\n"
