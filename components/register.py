@@ -66,10 +66,13 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def register(registry: Registry, candidate: Candidate) -> Version:
-    """The version of a candidate: the one that this pipeline run has made already, or a new one."""
+    """The version of a candidate: a new one, unless its very bytes have one already.
+
+    So neither a run that was killed here nor one that found everything in the cache adds another.
+    """
     name = candidate.name
     registry.ensure(name)
-    version = registry.registered(name, candidate.run_id, candidate.digest)
+    version = registry.registered(name, candidate.digest)
     if version is None:
         run, source = _store(registry, candidate)
         tags = {

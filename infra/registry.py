@@ -96,10 +96,9 @@ class Registry:
             )
         return _version(made)
 
-    def registered(self, name: str, run_id: str, digest: str) -> Version | None:
-        """The version that a pipeline run made of a model, if it did."""
-        where = f"tags.`{RUN_ID}` = '{run_id}' and tags.`{DIGEST}` = '{digest}'"
-        found = self.versions(name, where)
+    def registered(self, name: str, digest: str) -> Version | None:
+        """The version that a model of this content has already, if any."""
+        found = self.versions(name, f"tags.`{DIGEST}` = '{digest}'")
         return found[-1] if found else None
 
     def ensure(self, name: str) -> None:

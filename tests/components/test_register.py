@@ -78,12 +78,13 @@ def test_nothing_in_it_is_pickled(
     assert suffixes == {".py", ".yaml", ".txt", ".json", ".onnx", ".npz"}, "npz is the test model's"
 
 
-def test_the_same_run_registers_the_same_model_once(
+def test_the_same_model_is_registered_once(
     tmp_path: Path, uri: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    place = outputs(tmp_path / "a")
-    assert [call(place, uri, monkeypatch) for _ in range(2)] == ["1", "1"]
-    assert call(place, uri, monkeypatch, run="run-2") == "2"
+    """A run that finds its model in the cache must not fill the registry with copies."""
+    place, other = outputs(tmp_path / "a"), outputs(tmp_path / "b", seed=1)
+    assert [call(place, uri, monkeypatch, run=f"run-{n}") for n in range(2)] == ["1", "1"]
+    assert call(other, uri, monkeypatch) == "2"
     assert len(Registry(uri).versions(NAME)) == 2
 
 
@@ -94,7 +95,6 @@ class Killed(BaseException):
 def test_killed_anywhere_it_ends_with_one_version(
     tmp_path: Path, uri: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    place = outputs(tmp_path / "a")
     client = type(Registry(uri).client)
     life = [0]
 
@@ -119,6 +119,7 @@ def test_killed_anywhere_it_ends_with_one_version(
         monkeypatch.setattr(client, name, mortal(getattr(client, name)))
     deaths = 0
     for at in range(1, 40):
+        place = outputs(tmp_path / f"a{at}", seed=at)
         life[0] = at
         try:
             call(place, uri, monkeypatch, run=f"run-{at}", rule="always")
@@ -217,12 +218,15 @@ def test_a_wrong_operation_is_refused_by_name(tmp_path: Path) -> None:
 def test_a_fresh_database_is_made_whole_by_whoever_comes_first(tmp_path: Path) -> None:
     """Six at once, none of them waiting politely."""
     uri = f"sqlite:///{tmp_path / 'new' / 'mlflow.db'}"
-    place = outputs(tmp_path / "a")
-    arguments = ["--dataset", place / "dataset", "--model", place / "model", "--model-name", NAME]
-    arguments += ["--evaluation", place / "evaluation"]
+
+    def arguments(n: int) -> list[str]:
+        place = outputs(tmp_path / f"a{n}", seed=n)
+        found = ["--dataset", place / "dataset", "--model", place / "model", "--model-name", NAME]
+        return [str(each) for each in [*found, "--evaluation", place / "evaluation"]]
+
     processes = [
         subprocess.Popen(
-            [sys.executable, "-m", "components.register", *map(str, arguments),
+            [sys.executable, "-m", "components.register", *arguments(n),
              "--version", str(tmp_path / f"v{n}")],
             env={**os.environ, "MLFLOW_TRACKING_URI": uri, "TREFOIL_RUN_ID": f"run-{n}"},
             stderr=subprocess.PIPE, text=True,
