@@ -43,7 +43,7 @@ class Delivery:
     def __init__(self, spool: Path, uri: str) -> None:
         self._spool, self._uri = spool, uri
         self._state: dict[str, Any] = {
-            "facts": {}, "run": "", "experiment": "", "places": {}, "steps": {},
+            "facts": {}, "began": 0, "run": "", "experiment": "", "places": {}, "steps": {},
             "deleted": [], "ended": None, "finish": None, "done": False,
         }  # fmt: skip
         with contextlib.suppress(OSError, ValueError):
@@ -103,7 +103,7 @@ class Delivery:
     def _of_run(self, line: dict[str, Any]) -> None:
         state = self._state
         if "run" in line:
-            state["facts"], state["finish"] = line["run"], None
+            state["facts"], state["began"], state["finish"] = line["run"], line["at"], None
             if state["done"]:  # it is resumed
                 state["done"] = False
                 self._connected().reopen(state["run"])
@@ -210,8 +210,9 @@ class Delivery:
                 }
                 state["experiment"] = mlflow.experiment(client, self._uri, named)
                 state["run"] = mlflow.pipeline_run(
-                    client, self._uri, state["experiment"], facts["id"], facts["tags"]
-                )
+                    client, self._uri, state["experiment"], facts["id"], facts["tags"],
+                    state["began"],
+                )  # fmt: skip
                 if not facts["alone"]:  # else others speak for it, and may have ended it
                     sink.reopen(state["run"])
         self._save()
@@ -235,6 +236,7 @@ class Delivery:
             about = {
                 PARENT: state["run"],
                 mlflow.KIND: "step",
+                mlflow.RUN_ID: state["facts"]["id"],
                 "trefoil.step": step,
                 "mlflow.source.name": f"components.{step}",
                 **state["facts"]["tags"],

@@ -121,12 +121,18 @@ def experiment(client: MlflowClient, uri: str, environment: Mapping[str, str]) -
 
 
 def pipeline_run(
-    client: MlflowClient, uri: str, where: str, run_id: str, tags: Mapping[str, str]
+    client: MlflowClient,
+    uri: str,
+    where: str,
+    run_id: str,
+    tags: Mapping[str, str],
+    began: int | None = None,
 ) -> str:
     """MLflow's id of the run that stands for a pipeline run, made where there is none.
 
     Whoever comes first makes it. On one machine a lock sees to that. On a server, two that come at
-    once may both make one; then both take the older and the other is removed.
+    once may both make one; then both take the older, which is why it begins when it is made and
+    not when it ``began``, and the other is removed.
     """
     file = _file(uri)
     with _locked(file) if file else contextlib.nullcontext():
@@ -134,7 +140,7 @@ def pipeline_run(
             return found[0]
         made = client.create_run(
             where,
-            start_time=time.time_ns() // 1_000_000,
+            start_time=began if began and file else time.time_ns() // 1_000_000,
             tags={**tags, RUN_ID: run_id, KIND: "run"},
             run_name=run_id,
         )

@@ -10,7 +10,9 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -93,6 +95,7 @@ def check(address: str, count: int = 50) -> None:
     assert train.data.params == {"lr": "0.1"}
     assert train.data.tags["colour"] == "blue"
     assert train.data.tags["mlflow.parentRunId"] == whole.info.run_id
+    assert train.data.tags["trefoil.run_id"] == whole.data.tags["trefoil.run_id"] == RUN
     assert [each.dataset.digest for each in train.inputs.dataset_inputs] == ["f" * 32]
     client = mlflow.connect(address)
     assert [f.path for f in client.list_artifacts(train.info.run_id, "pictures")] == [
@@ -473,6 +476,21 @@ def test_a_run_that_another_sender_made_meanwhile_is_shared(uri: str) -> None:
     address = "http://server.example"
     assert mlflow.pipeline_run(client, address, where, RUN, {}) == made[0]
     assert [run.info.run_id for run in real([where])] == made
+
+
+def test_on_one_machine_whoever_comes_first_makes_the_run(uri: str) -> None:
+    """The sender and register, say; each with a client of its own."""
+    client = mlflow.connect(uri)
+    where = client.create_experiment("race")
+    together = threading.Barrier(6)
+
+    def make(_: int) -> str:
+        together.wait()
+        return mlflow.pipeline_run(client, uri, where, RUN, {})
+
+    with ThreadPoolExecutor(6) as pool:
+        assert len(set(pool.map(make, range(6)))) == 1
+    assert len(client.search_runs([where])) == 1
 
 
 def test_sink_slices_what_is_too_much_for_one_call() -> None:

@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -35,6 +36,7 @@ def serving(port: int, place: Path) -> Iterator[None]:
          "--port", str(port), "--workers", "1", "--backend-store-uri",
          f"sqlite:///{place / 'mlflow.db'}", "--artifacts-destination", str(place / "artifacts")],
         cwd=place, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
+        env={**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},
     )  # fmt: skip
     try:
         until = time.monotonic() + 120
@@ -47,8 +49,12 @@ def serving(port: int, place: Path) -> Iterator[None]:
             time.sleep(0.1)
         yield
     finally:
-        os.killpg(process.pid, 9)
-        process.wait()
+        os.killpg(process.pid, signal.SIGTERM)
+        try:
+            process.wait(30)
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
 
 
 def test_down_then_up_nothing_is_lost_and_the_registry_works(

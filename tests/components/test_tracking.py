@@ -72,6 +72,26 @@ def test_what_is_told_is_flushed_without_closing(place: Path) -> None:
     track.close()
 
 
+def test_the_thread_and_a_flush_do_not_get_in_each_others_way(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tracking, "_FLUSH", 1e-5)
+    real = os.write
+
+    def slow(handle: int, data: bytes) -> int:  # a disk that takes a little, and lets others in
+        time.sleep(1e-5)
+        return real(handle, data[: max(1, len(data) // 2)])
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "write", slow)
+        with tracking.open() as track:
+            for step in range(2000):
+                track.metrics({"loss": float(step)}, step)
+                if step % 7 == 0:
+                    track.flush()
+    assert points(place) == [("loss", float(step), step) for step in range(2000)]
+
+
 def test_a_picture_may_vanish_once_it_was_told(place: Path, tmp_path: Path) -> None:
     picture, folder = tmp_path / "a.png", tmp_path / "figures"
     folder.mkdir()
