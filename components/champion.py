@@ -18,8 +18,6 @@ from pathlib import Path
 from components import contract
 from infra import mlflow
 from infra.errors import InputError as Refused
-from infra.errors import TrefoilError
-from training.errors import InputError
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -30,13 +28,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         "--champion", type=Path, required=True, metavar="DIR", help="where to write"
     )
     arguments = parser.parse_args(argv)
-    try:
-        with contract.output_directory(arguments.champion) as directory:
-            said = fetch(mlflow.address(os.environ), arguments.model_name, directory)
-    except TrefoilError as error:
-        if error.exit_code == contract.BAD_INPUT:
-            raise InputError(str(error)) from None
-        raise
+    with contract.output_directory(arguments.champion) as directory:
+        said = fetch(mlflow.address(os.environ), arguments.model_name, directory)
     print(said, file=sys.stderr)
 
 

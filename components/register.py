@@ -19,7 +19,6 @@ from typing import Any, NamedTuple
 
 from components import contract, mlmodel
 from infra import mlflow
-from infra.errors import TrefoilError
 from infra.registry import DIGEST, MODEL, RUN_ID, Registry, Version
 from infra.storage import tree, tree_digest
 from training.errors import InputError
@@ -52,15 +51,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     add("--promote", choices=RULES, default="when-better", help="when it becomes champion")
     add("--version", type=Path, required=True, metavar="FILE", help="takes the version")
     arguments = parser.parse_args(argv)
-    try:
-        candidate = _candidate(arguments)
-        registry = Registry(mlflow.address(os.environ))
-        version = register(registry, candidate)
-        said = promote(registry, version, arguments.promote, candidate.evaluation)
-    except TrefoilError as error:
-        if error.exit_code == contract.BAD_INPUT:
-            raise InputError(str(error)) from None
-        raise
+    candidate = _candidate(arguments)
+    registry = Registry(mlflow.address(os.environ))
+    version = register(registry, candidate)
+    said = promote(registry, version, arguments.promote, candidate.evaluation)
     contract.write_value(arguments.version, version.version)
     print(f"{version.name} version {version.version}: {said}", file=sys.stderr)
 

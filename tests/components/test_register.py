@@ -334,7 +334,7 @@ def test_a_name_that_mlflow_does_not_take_is_refused(
     tmp_path: Path, uri: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys.modules[__name__], "NAME", "a/b:c")
-    with pytest.raises(InputError, match="'a/b:c' cannot name a model"):
+    with pytest.raises(Refused, match="'a/b:c' cannot name a model"):
         call(outputs(tmp_path / "a"), uri, monkeypatch)
 
 
