@@ -4,19 +4,9 @@ from __future__ import annotations
 
 import argparse
 
-from infra.plan import (
-    All,
-    Compare,
-    Condition,
-    Constant,
-    FirstOf,
-    Not,
-    Output,
-    Parameter,
-    Source,
-    as_text,
-)
+from infra.plan import as_text
 from pipelines import cli
+from pipelines.conditions import words
 from pipelines.flags import add_flags
 from pipelines.request import prepare
 from pipelines.run import show
@@ -39,7 +29,7 @@ def plan(arguments: argparse.Namespace) -> int:
         print(f"  {name} = {as_text(value)}")
     for step in request.plan.steps:
         needs = f" after {', '.join(step.needs())}" if step.needs() else ""
-        when = f", if {_words(step.when)}" if step.when else ""
+        when = f", if {words(step.when)}" if step.when else ""
         traits = [
             *(["always"] if step.always else []),
             *([] if step.cache else ["not cached"]),
@@ -52,24 +42,3 @@ def plan(arguments: argparse.Namespace) -> int:
     for note in request.notes:
         cli.say(f"note: {note}")
     return cli.DONE
-
-
-def _words(condition: Condition) -> str:
-    if isinstance(condition, Not):
-        return f"not ({_words(condition.condition)})"
-    if isinstance(condition, All):
-        return " and ".join(_words(part) for part in condition.conditions)
-    assert isinstance(condition, Compare)  # noqa: S101  there is no fourth kind
-    return f"{_name(condition.left)} {condition.operator} {_name(condition.right)}"
-
-
-def _name(source: Source) -> str:
-    if isinstance(source, Constant):
-        return as_text(source.value)
-    if isinstance(source, Parameter):
-        return source.name
-    if isinstance(source, Output):
-        return f"{source.step}.{source.name}"
-    if isinstance(source, FirstOf):
-        return " or ".join(_name(output) for output in source.outputs)
-    return "a value of the run"

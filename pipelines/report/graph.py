@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from infra.plan import DONE
+from pipelines import conditions
 from pipelines.report import words
 from pipelines.report.facts import StepFacts
 from pipelines.report.layers import arrange, spread
@@ -108,7 +109,7 @@ class _Drawing:
         gated = step.step is not None and step.step.when is not None
         tab: list[Markup] = []
         if step.step and step.step.when is not None:
-            condition = f"if {words.condition(step.step.when)}"
+            condition = f"if {conditions.words(step.step.when)}"
             said.append(f"runs only {condition}")
             tab = [self._tab(condition, x, y, "held" if step.state in DONE else "")]
         elif step.step and step.step.always:

@@ -7,16 +7,7 @@ import json
 import math
 
 from infra.plan import (
-    All,
-    Condition,
-    Constant,
-    FirstOf,
     Json,
-    Not,
-    Output,
-    Parameter,
-    Source,
-    as_text,
 )
 
 _SHORT = {"kl": "KL", "lr": "Learning rate", "elbo": "ELBO", "gmm": "GMM", "fid": "FID"}
@@ -90,27 +81,3 @@ def title(name: str) -> str:
     """A file's or field's name as a heading: ``loss_by-step`` becomes Loss by step."""
     words = name.replace("_", " ").replace("-", " ").strip()
     return _SHORT.get(words.lower()) or words[:1].upper() + words[1:]
-
-
-def condition(found: Condition) -> str:
-    """A gate's condition, shortest: ``evaluate.passed``, ``not (n > 2)``."""
-    if isinstance(found, Not):
-        return f"not ({condition(found.condition)})"
-    if isinstance(found, All):
-        return " and ".join(condition(part) for part in found.conditions)
-    left, right = _source(found.left), _source(found.right)
-    if right in ("true", "false") and found.operator in ("==", "!="):
-        return left if (found.operator == "==") == (right == "true") else f"not {left}"
-    return f"{left} {found.operator} {right}"
-
-
-def _source(found: Source) -> str:
-    if isinstance(found, Constant):
-        return as_text(found.value)
-    if isinstance(found, Parameter):
-        return found.name
-    if isinstance(found, Output):
-        return f"{found.step}.{found.name}"
-    if isinstance(found, FirstOf):
-        return " or ".join(_source(output) for output in found.outputs)
-    return "a value of the run"

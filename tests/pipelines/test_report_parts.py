@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from infra.history import Moment
 from infra.plan import All, Compare, Constant, Event, Not, Output, Parameter, State
+from pipelines import conditions
 from pipelines.__main__ import main
 from pipelines.report import curves, series, words
 from pipelines.report import graph as drawing
@@ -187,10 +188,10 @@ def test_durations(seconds: float, said: str) -> None:
 
 def test_conditions_are_said_shortly() -> None:
     passed, flag = Output("evaluate", "passed"), Parameter("flag")
-    assert words.condition(Compare("==", passed, Constant(True))) == "evaluate.passed"
-    assert words.condition(Compare("==", passed, Constant("false"))) == "not evaluate.passed"
+    assert conditions.words(Compare("==", passed, Constant(True))) == "evaluate.passed"
+    assert conditions.words(Compare("==", passed, Constant("false"))) == "not evaluate.passed"
     both = All((Not(Compare(">", passed, Constant(0.5))), Compare("!=", flag, Constant("x"))))
-    assert words.condition(both) == "not (evaluate.passed > 0.5) and flag != x"
+    assert conditions.words(both) == "not (evaluate.passed > 0.5) and flag != x"
 
 
 def test_text_is_escaped_and_markup_is_not() -> None:

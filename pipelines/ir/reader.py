@@ -1,20 +1,12 @@
-"""KFP IR -> Plan: the only file that knows the IR's shape.
-
-Nested DAGs (conditions, exit handlers, pipelines in pipelines) are flattened. Every input is
-followed through the scopes to whoever produces it, by its binding; names are never taken apart.
-What is not read is refused by one sentence naming the step and the construct. Loops, importers,
-lightweight components and Concat/IfPresent have no reading yet: ``_REFUSED`` is their place.
-
-IR: kubeflow/pipelines api/v2alpha1/pipeline_spec.proto, schema version 2.1.0.
-"""
+"""Walks the DAGs of a pipeline and makes a step of every container."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias
 
-from infra.errors import InputError, nearest
+from infra.errors import InputError
 from infra.plan import (
     All,
     Condition,
@@ -25,73 +17,19 @@ from infra.plan import (
     Output,
     Parameter,
     Plan,
-    Resources,
-    Retry,
     Source,
     Step,
     Template,
-    as_text,
 )
-from infra.values import bind, neat, quantity, seconds
-from pipelines.expressions import parse_argument, parse_condition
+from infra.values import bind, neat
+from pipelines.ir.container import container, known, resources, retry
+from pipelines.ir.expressions import parse_argument, parse_condition
+from pipelines.ir.form import Node, check
 
-SCHEMA_VERSION = "2.1.0"
-Node: TypeAlias = Mapping[str, Any]
 Path: TypeAlias = tuple[str, ...]
 
 _GROUP = re.compile(r"(condition(-branches)?|exit-handler|for-loop)-\d+")
 """What kfp calls the DAGs of its control flow."""
-
-_KNOWN: dict[str, set[str]] = {
-    "pipeline": {
-        "components", "defaultPipelineRoot", "deploymentSpec", "pipelineInfo", "root",
-        "schemaVersion", "sdkVersion",
-    },
-    "component": {
-        "dag", "executorLabel", "inputDefinitions", "outputDefinitions", "singlePlatformSpecs",
-        "taskConfigPassthroughs",
-    },
-    "task": {
-        "artifactIterator", "cachingOptions", "componentRef", "dependentTasks", "inputs",
-        "iteratorPolicy", "parameterIterator", "retryPolicy", "taskInfo", "triggerPolicy",
-    },
-    "container": {"args", "command", "env", "image", "lifecycle", "resources"},
-}  # fmt: skip
-
-_REFUSED: dict[str, str] = {
-    "parameterIterator": "a loop (dsl.ParallelFor)",
-    "artifactIterator": "a loop over artefacts (dsl.ParallelFor)",
-    "singlePlatformSpecs": "a component of one platform alone",
-    "taskConfigPassthroughs": "a task config passthrough",
-    "lifecycle": "a container lifecycle hook",
-    "importer": "an importer (dsl.importer)",
-    "resolver": "a resolver",
-    "customJob": "a Vertex AI custom job",
-}
-
-
-def read(document: Node, given: Mapping[str, Json] | None = None) -> Plan:
-    """Read compiled IR into a Plan bound to the parameters ``given``.
-
-    ``document`` is {"pipeline": IR, "platforms": the optional second YAML document}. A value given
-    as text is read by its parameter's type. Raises InputError.
-    """
-    pipeline = document.get("pipeline")
-    if not isinstance(pipeline, Mapping) or "pipelineInfo" not in pipeline:
-        raise InputError("this is not KFP IR: it has no pipelineInfo; compile the pipeline first")
-    version = pipeline.get("schemaVersion")
-    if version != SCHEMA_VERSION:
-        raise InputError(
-            f"this IR is of schema version {version}; Trefoil reads {SCHEMA_VERSION}: "
-            "compile the pipeline with kfp 2.x"
-        )
-    _check(pipeline, "pipeline", "the pipeline")
-    try:
-        return _Reader(pipeline, document.get("platforms") or {}).plan(given or {})
-    except (KeyError, TypeError, AttributeError, IndexError) as error:
-        raise InputError(
-            f"this IR is damaged: {type(error).__name__} {error} while reading it; compile it anew"
-        ) from error
 
 
 class _Scope(NamedTuple):
@@ -105,13 +43,16 @@ class _Scope(NamedTuple):
     always: bool = False
 
 
-class _Reader:
+class Reader:
+    """Reads one pipeline; ``platforms`` is the IR's second document, or empty."""
+
     def __init__(self, pipeline: Node, platforms: Node) -> None:
         self._pipeline = pipeline
         self._platforms = platforms
         self._names = _step_names(list(self._leaves((), pipeline["root"])))
 
     def plan(self, given: Mapping[str, Json]) -> Plan:
+        """The plan, bound to the parameters given. Raises InputError, KeyError on damage."""
         root = self._pipeline["root"]
         definitions = root.get("inputDefinitions", {})
         if definitions.get("artifacts"):
@@ -163,9 +104,9 @@ class _Reader:
     def _steps(self, scope: _Scope) -> Iterator[Step]:
         for name, task in self._tasks(scope.path).items():
             where = f"step {name}"
-            _check(task, "task", where)
+            check(task, "task", where)
             component = self._component(task)
-            _check(component, "component", where)
+            check(component, "component", where)
             inner = self._inner_scope(scope, name, task, component)
             if "dag" in component:
                 yield from self._steps(inner)
@@ -264,21 +205,25 @@ class _Reader:
     def _step(self, scope: _Scope, task: Node, component: Node) -> Step:
         name = self._names[scope.path]
         label = component["executorLabel"]
-        container = self._container(name, label)
+        spec = container(self._pipeline["deploymentSpec"]["executors"][label], name)
         outputs = component.get("outputDefinitions", {})
-        argv = (*container.get("command", ()), *container.get("args", ()))
+
+        def fixed(text: str) -> str:
+            return known(text, scope.inputs, self._values, name)
+
+        argv = (*spec.get("command", ()), *spec.get("args", ()))
         platforms = {
-            platform: spec["deploymentSpec"]["executors"][label]
-            for platform, spec in self._platforms.get("platforms", {}).items()
-            if label in spec.get("deploymentSpec", {}).get("executors", {})
+            platform: own["deploymentSpec"]["executors"][label]
+            for platform, own in self._platforms.get("platforms", {}).items()
+            if label in own.get("deploymentSpec", {}).get("executors", {})
         }
         deadline = platforms.get("kubernetes", {}).get("activeDeadlineSeconds")
         after = {step for path in scope.after for step in self._steps_in(path)}
         return Step(
             name=name,
-            image=self._known(container["image"], scope, name),
+            image=fixed(spec["image"]),
             argv=tuple(parse_argument(text, f"step {name}") for text in argv),
-            env={item["name"]: item.get("value", "") for item in container.get("env", ())},
+            env={item["name"]: item.get("value", "") for item in spec.get("env", ())},
             inputs=self._used(scope.inputs, component),
             parameters={
                 key: item["parameterType"] for key, item in outputs.get("parameters", {}).items()
@@ -291,20 +236,11 @@ class _Reader:
             when=scope.when[0] if len(scope.when) == 1 else All(scope.when) if scope.when else None,
             always=scope.always,
             cache=bool(task.get("cachingOptions", {}).get("enableCache")),
-            retry=_retry(task.get("retryPolicy", {})),
+            retry=retry(task.get("retryPolicy", {})),
             timeout=float(deadline) if deadline else None,
-            resources=self._resources(container.get("resources", {}), scope, name),
+            resources=resources(spec.get("resources", {}), fixed, name),
             platforms=platforms,
         )
-
-    def _container(self, name: str, label: str) -> Node:
-        executor = self._pipeline["deploymentSpec"]["executors"][label]
-        for key in executor:
-            if key in _REFUSED:
-                raise InputError(f"step {name} is {_REFUSED[key]}, which Trefoil does not read yet")
-        container: Node = executor["container"]
-        _check(container, "container", f"step {name}")
-        return container
 
     def _used(self, inputs: Mapping[str, Source], component: Node) -> dict[str, Source]:
         """The component's own inputs, and those that its templates need."""
@@ -314,40 +250,6 @@ class _Reader:
             if isinstance(source, Template):
                 own.update(token.text for token in source.argument if token.kind == "parameter")
         return {key: source for key, source in inputs.items() if key in own}
-
-    def _known(self, text: str, scope: _Scope, name: str) -> str:
-        """Text of a place that must be known before the run, such as an image or a limit."""
-        if "{{$" not in text:
-            return text
-        parts = []
-        for token in parse_argument(text, f"step {name}"):
-            source = scope.inputs.get(token.text) if token.kind == "parameter" else None
-            if token.kind == "text":
-                parts.append(token.text)
-            elif isinstance(source, Parameter):
-                parts.append(as_text(self._values[source.name]))
-            elif isinstance(source, Constant):
-                parts.append(as_text(source.value))
-            else:
-                raise InputError(f"step {name}: {text} is known only during the run; fix it before")
-        return "".join(parts)
-
-    def _resources(self, spec: Node, scope: _Scope, name: str) -> Resources:
-        def text(*keys: str) -> str:
-            found = next((str(spec[key]) for key in keys if spec.get(key)), "")
-            return self._known(found, scope, name)
-
-        accelerator = spec.get("accelerator", {})
-        kind = accelerator.get("resourceType") or accelerator.get("type")
-        count = accelerator.get("resourceCount") or accelerator.get("count") or 1
-        cpu = text("resourceCpuLimit", "cpuLimit", "resourceCpuRequest", "cpuRequest")
-        memory = text("resourceMemoryLimit") or text("memoryLimit", "memoryRequest")
-        return Resources(
-            cpu=quantity(cpu, name) if cpu else None,
-            memory_gb=quantity(memory, name, unit="G") if memory else None,
-            accelerator=self._known(kind, scope, name) if kind else None,
-            accelerators=int(self._known(str(count), scope, name)) if kind else 0,
-        )
 
 
 def _lookup(inputs: Mapping[str, Source], name: str) -> Callable[[str], Source]:
@@ -368,26 +270,6 @@ def _step_names(leaves: list[Path]) -> dict[Path, str]:
     names = {path: ".".join(part for part in path if not _GROUP.fullmatch(part)) for path in leaves}
     called = list(names.values())
     return {path: n if called.count(n) == 1 else ".".join(path) for path, n in names.items()}
-
-
-def _retry(policy: Node) -> Retry:
-    if not policy:
-        return Retry()
-    return Retry(
-        limit=int(policy.get("maxRetryCount", 0)),
-        backoff=seconds(policy.get("backoffDuration", "0s")),
-        factor=float(policy.get("backoffFactor") or 2.0),
-        longest=seconds(policy.get("backoffMaxDuration", "3600s")),
-    )
-
-
-def _check(node: Node, kind: str, where: str) -> None:
-    for key in node:
-        if key in _REFUSED and node[key]:
-            raise InputError(f"{where} uses {_REFUSED[key]}, which Trefoil does not read yet")
-        if key not in _KNOWN[kind] and key not in _REFUSED:
-            hint = nearest(key, sorted(_KNOWN[kind]), "known are ")
-            raise InputError(f"{where} has the unknown field {key}; {hint}")
 
 
 def _in_order(steps: list[Step]) -> tuple[Step, ...]:

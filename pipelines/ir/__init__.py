@@ -1,0 +1,42 @@
+"""KFP IR -> Plan: the only place that knows the IR's shape.
+
+Nested DAGs (conditions, exit handlers, pipelines in pipelines) are flattened. Every input is
+followed through the scopes to whoever produces it, by its binding; names are never taken apart.
+What is not read is refused by one sentence naming the step and the construct. Loops, importers,
+lightweight components and Concat/IfPresent have no reading yet: ``form.REFUSED`` is their place.
+
+IR: kubeflow/pipelines api/v2alpha1/pipeline_spec.proto, schema version 2.1.0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from infra.errors import InputError
+from infra.plan import Json, Plan
+from pipelines.ir.form import SCHEMA_VERSION, Node, check
+from pipelines.ir.reader import Reader
+
+
+def read(document: Node, given: Mapping[str, Json] | None = None) -> Plan:
+    """Read compiled IR into a Plan bound to the parameters ``given``.
+
+    ``document`` is {"pipeline": IR, "platforms": the optional second YAML document}. A value given
+    as text is read by its parameter's type. Raises InputError.
+    """
+    pipeline = document.get("pipeline")
+    if not isinstance(pipeline, Mapping) or "pipelineInfo" not in pipeline:
+        raise InputError("this is not KFP IR: it has no pipelineInfo; compile the pipeline first")
+    version = pipeline.get("schemaVersion")
+    if version != SCHEMA_VERSION:
+        raise InputError(
+            f"this IR is of schema version {version}; Trefoil reads {SCHEMA_VERSION}: "
+            "compile the pipeline with kfp 2.x"
+        )
+    check(pipeline, "pipeline", "the pipeline")
+    try:
+        return Reader(pipeline, document.get("platforms") or {}).plan(given or {})
+    except (KeyError, TypeError, AttributeError, IndexError) as error:
+        raise InputError(
+            f"this IR is damaged: {type(error).__name__} {error} while reading it; compile it anew"
+        ) from error

@@ -1,0 +1,73 @@
+"""One executor of IR: its container, the resources it asks for, and how often it is retried."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from infra.errors import InputError
+from infra.plan import Constant, Json, Parameter, Resources, Retry, Source, as_text
+from infra.values import quantity, seconds
+from pipelines.ir.expressions import parse_argument
+from pipelines.ir.form import REFUSED, Node, check
+
+
+def container(executor: Node, name: str) -> Node:
+    """The container of a step. Raises InputError where the step is something else."""
+    for key in executor:
+        if key in REFUSED:
+            raise InputError(f"step {name} is {REFUSED[key]}, which Trefoil does not read yet")
+    found: Node = executor["container"]
+    check(found, "container", f"step {name}")
+    return found
+
+
+def known(text: str, inputs: Mapping[str, Source], values: Mapping[str, Json], name: str) -> str:
+    """Text of a place that must be known before the run, such as an image or a limit.
+
+    Raises InputError where it depends on the run.
+    """
+    if "{{$" not in text:
+        return text
+    parts = []
+    for token in parse_argument(text, f"step {name}"):
+        source = inputs.get(token.text) if token.kind == "parameter" else None
+        if token.kind == "text":
+            parts.append(token.text)
+        elif isinstance(source, Parameter):
+            parts.append(as_text(values[source.name]))
+        elif isinstance(source, Constant):
+            parts.append(as_text(source.value))
+        else:
+            raise InputError(f"step {name}: {text} is known only during the run; fix it before")
+    return "".join(parts)
+
+
+def resources(spec: Node, known: Callable[[str], str], name: str) -> Resources:
+    """What a container asks for, by the fields of kfp from 2.10 on or those before."""
+
+    def text(*keys: str) -> str:
+        return known(next((str(spec[key]) for key in keys if spec.get(key)), ""))
+
+    accelerator = spec.get("accelerator", {})
+    kind = accelerator.get("resourceType") or accelerator.get("type")
+    count = accelerator.get("resourceCount") or accelerator.get("count") or 1
+    cpu = text("resourceCpuLimit", "cpuLimit", "resourceCpuRequest", "cpuRequest")
+    memory = text("resourceMemoryLimit", "memoryLimit", "memoryRequest")
+    return Resources(
+        cpu=quantity(cpu, name) if cpu else None,
+        memory_gb=quantity(memory, name, unit="G") if memory else None,
+        accelerator=known(kind) if kind else None,
+        accelerators=int(known(str(count))) if kind else 0,
+    )
+
+
+def retry(policy: Node) -> Retry:
+    """How often a task is tried again; never, where it does not say."""
+    if not policy:
+        return Retry()
+    return Retry(
+        limit=int(policy.get("maxRetryCount", 0)),
+        backoff=seconds(policy.get("backoffDuration", "0s")),
+        factor=float(policy.get("backoffFactor") or 2.0),
+        longest=seconds(policy.get("backoffMaxDuration", "3600s")),
+    )
