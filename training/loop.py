@@ -107,7 +107,7 @@ class Loop:
         self._meters = {player: Meter(config.log_every) for player in model.players}
         parameters = list(model.parameters())
         self._average = Average(parameters, config.ema) if config.ema else None
-        self._step = 0
+        self._step = self._saved = 0
         self._stale = 0
         """Validations since the best one."""
         self._halvings = 0
@@ -217,8 +217,9 @@ class Loop:
 
     def _note(self, part: Part, values: dict[str, float]) -> None:
         columns, numbers = self._curves[part], {"step": self._step} | values
-        for name in numbers.keys() - columns.keys():
-            columns[name] = [None] * len(columns["step"])
+        before = len(columns["step"])
+        for name in numbers:
+            columns.setdefault(name, [None] * before)
         for name, column in columns.items():
             column.append(numbers.get(name))
         self._report(Point(self._step, part, values))
@@ -226,28 +227,23 @@ class Loop:
     def _averaged(self) -> AbstractContextManager[None]:
         return self._average.in_place() if self._average else nullcontext()
 
-    @torch.no_grad()
     def _keep_best(self) -> int:
         """Give the model the weights to keep; the step they are of."""
         if self._best is not None:
             self._model.load_state_dict(self._best["weights"])
             return int(self._best["step"])
         if self._average:
-            for parameter, mean in zip(
-                self._model.parameters(), self._average.state(), strict=True
-            ):
-                parameter.copy_(mean)
+            self._average.settle()
         return self._step
 
     def _moved(self, columns: Columns) -> Columns:
         return {name: column.to(self._device) for name, column in columns.items() if len(column)}
 
     def _diverged(self, error: NotFinite) -> Diverged:
-        kept = "the last good checkpoint is kept" if self._checkpoints else "nothing was kept"
-        rate = self._rate(error.step - 1)
+        kept = f"the checkpoint of step {self._saved} is kept" if self._saved else "none was saved"
         return Diverged(
-            f"training diverged: {error}, with a learning rate of {rate:g}; {kept}; "
-            "try a lower lr, or set clip"
+            f"training diverged: {error}, with a learning rate of {self._rate(error.step - 1):g}; "
+            f"{kept}; try a lower lr, or set clip"
         )
 
     def _save(self) -> None:
@@ -262,11 +258,13 @@ class Loop:
                     raise NotFinite("a weight, or the optimiser's memory of one,", nan, self._step)
         self._before_save()
         self._checkpoints.save(self._step, self._state())
+        self._saved = self._step
 
     def _resume(self) -> int:
         state = self._checkpoints.newest() if self._checkpoints else None
         if state is not None:
             self._restore(state)
+        self._saved = self._step
         return self._step
 
     def _state(self) -> dict[str, Any]:

@@ -42,11 +42,12 @@ class Recipe:
 
 
 def vae() -> Recipe:
-    """Train an MLP VAE under its exact likelihood: on digits near 2.02 bits/dim in ten seconds.
+    """Train an MLP VAE under its exact likelihood: on digits near 2.03 bits/dim in ten seconds.
 
-    Chosen on the validation rows of digits, three seeds each. Layer norm, weight decay and the
-    average of the weights each lower the bound; a KL that weighs more at first lowers it too, and
-    one annealed up from 0 does not, since under the true likelihood no unit collapses.
+    By five-fold cross-validation on the training rows of digits, in bits/dim: layer norm and
+    weight decay together gain 0.033 (the gain differs by 0.008 between folds), the average of the
+    weights 0.019 over a cosine schedule. A KL annealed up from 0 costs 0.010: under the true
+    likelihood no unit collapses. One that weighs more at first cannot be told from a constant one.
     """
     return Recipe(
         name="vae",

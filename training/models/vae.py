@@ -117,8 +117,8 @@ class VAE(Model):
     @torch.no_grad()
     def sample(self, n: int, generator: torch.Generator | None = None) -> Tensor:
         """Images in 0..1 for latents from the prior."""
-        z_BZ = torch.randn(n, self.config.latent, generator=generator, device=self._device())
-        return self.decode(z_BZ)
+        z_BZ = torch.randn(n, self.config.latent, generator=generator)  # alike on every device
+        return self.decode(z_BZ.to(self._device()))
 
     @torch.no_grad()
     def reconstruct(self, images: Tensor) -> Tensor:
@@ -138,7 +138,7 @@ class VAE(Model):
         mean_BZ, log_var_BZ = self.encode(x_BD)
         constant_B = self.constant(x_BD)
         shape = (draws, *mean_BZ.shape)
-        noise_KBZ = torch.randn(shape, generator=generator, device=x_BD.device)
+        noise_KBZ = torch.randn(shape, generator=generator).to(x_BD.device)
         z_KBZ = mean_BZ + noise_KBZ * (log_var_BZ / 2).exp()
         nats_KB = self.code_length(x_BD, self.decoder(z_KBZ)) - constant_B
         bound_B = nats_KB.mean(0) + self.divergence(mean_BZ, log_var_BZ)
