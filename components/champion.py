@@ -18,10 +18,11 @@ from pathlib import Path
 from components import contract
 from infra import mlflow
 from infra.errors import InputError as Refused
+from infra.errors import ProviderError
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Fetch. Raises InputError, and TrefoilError where MLflow cannot be reached."""
+    """Fetch; where MLflow cannot be reached there is no champion, with the reason."""
     parser = contract.Arguments("components.champion", description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--model-name", required=True, help="its name in the registry")
     parser.add_argument(
@@ -29,7 +30,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
     arguments = parser.parse_args(argv)
     with contract.output_directory(arguments.champion) as directory:
-        said = fetch(mlflow.address(os.environ), arguments.model_name, directory)
+        try:
+            said = fetch(mlflow.address(os.environ), arguments.model_name, directory)
+        except ProviderError as error:  # training need not wait for a registry that is down
+            said = f"not compared with a champion: {error}"
+            contract.write_json(directory / "champion.json", {"version": None, "why": said})
     print(said, file=sys.stderr)
 
 

@@ -10,7 +10,8 @@ at the path it is told, and knows nothing of where it runs. A provider may set:
     TREFOIL_GIT_COMMIT    commit of the code
     TREFOIL_CHECKPOINTS   directory that outlives a retry and a restart of this step
     TREFOIL_TRACKING      spool directory of the run's tracking (see components.tracking)
-    TREFOIL_FAILURE       file that takes the one sentence saying why the step failed
+    TREFOIL_FAILURE       file that takes why the step failed: {"kind", "message"}; of the kinds
+                          input, full and failure only the last is worth a retry
 
 Exit codes: 0 done, 1 failed (may be retried), 2 bad input (is not retried),
 143 terminated after writing a checkpoint (is resumed, not counted as a failure).
@@ -34,6 +35,7 @@ from typing import Any, NoReturn
 from training.errors import InputError
 
 DONE, FAILED, BAD_INPUT, TERMINATED = 0, 1, 2, 143
+_FULL = "the disk is full; make room and give the same command again"
 
 
 class Arguments(argparse.ArgumentParser):
@@ -137,21 +139,17 @@ def _ending(main: Callable[[], None]) -> int:
     except Exception as error:
         if hasattr(error, "exit_code"):  # meant for a person: training.errors, infra.errors
             return _fail(str(error), error.exit_code)
+        if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+            return _fail(_FULL, FAILED, "full")
         traceback.print_exc()
-        return _fail(_words(error), FAILED)
+        return _fail(f"{type(error).__name__}: {error}", FAILED)
     return DONE
 
 
-def _words(error: Exception) -> str:
-    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
-        return "the disk is full; make room and give the same command again"
-    return f"{type(error).__name__}: {error}"
-
-
-def _fail(sentence: str, code: int) -> int:
+def _fail(sentence: str, code: int, kind: str = "") -> int:
     print(f"error: {sentence}", file=sys.stderr)
     if place := os.environ.get("TREFOIL_FAILURE"):
-        kind = "input" if code == BAD_INPUT else "failure"
+        kind = kind or ("input" if code == BAD_INPUT else "failure")
         failure = {"kind": kind, "message": sentence}
         with contextlib.suppress(OSError):  # the sentence is on stderr already
             Path(place).write_text(json.dumps(failure), encoding="utf-8")

@@ -37,7 +37,7 @@ def bind(definitions: Mapping[str, Any], given: Mapping[str, Json]) -> dict[str,
     for name, definition in definitions.items():
         kind = definition.get("parameterType", "STRING")
         if name in given:
-            values[name] = typed(given[name], kind, name)
+            values[name] = _finite(typed(given[name], kind, name), name)
         elif "defaultValue" in definition:
             values[name] = neat(definition["defaultValue"], kind)
         elif definition.get("isOptional"):
@@ -62,6 +62,15 @@ def typed(value: Json, kind: str, name: str) -> Json:
     value = neat(value, kind)
     if not _fits(value, kind):
         raise wrong
+    return value
+
+
+def _finite(value: Json, name: str) -> Json:
+    """Refuse what no JSON request can carry: NaN, infinity, and text that is not UTF-8."""
+    try:
+        json.dumps(value, allow_nan=False, ensure_ascii=False).encode()
+    except ValueError:
+        raise InputError(f"{name} must be finite numbers and UTF-8 text: not {value!r}") from None
     return value
 
 

@@ -30,7 +30,8 @@ VERBS: dict[str, tuple[str, str, str]] = {
 
 def main(argv: list[str] | None = None) -> int:
     """Run a verb; returns the exit code."""
-    return cli.guarded(lambda: _verb(sys.argv[1:] if argv is None else argv))
+    words = sys.argv[1:] if argv is None else argv
+    return cli.guarded(lambda: _verb(words), "--json" in words)
 
 
 def _verb(argv: list[str]) -> int:

@@ -8,6 +8,7 @@ import json
 import os
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, NoReturn
 
 from infra.errors import InputError, TrefoilError, told
@@ -33,18 +34,22 @@ class Parser(argparse.ArgumentParser):
         raise InputError(f"{message}; see {self.prog} --help")
 
 
-def guarded(verb: Callable[[], int]) -> int:
-    """Run a verb; a person's mistake becomes one sentence on stderr and the right exit code."""
+def guarded(verb: Callable[[], int], as_json: bool = False) -> int:
+    """Run a verb; a person's mistake becomes one sentence on stderr and the right exit code.
+
+    With ``as_json`` it is on stdout too, as the one document that a machine waits for.
+    """
     try:
         return verb()
     except TrefoilError as error:
-        print(f"error: {error}", file=sys.stderr)
+        say(f"error: {error}")
+        if as_json:
+            answer({"error": str(error), "exit_code": error.exit_code})
         return error.exit_code
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return INTERRUPTED
-    except BrokenPipeError:  # the reader has left, as `| head` does
-        sys.stderr.close()
+    except BrokenPipeError:  # whoever read the answer has left, as `| head` does
         return DONE
     except OSError as error:
         print(f"error: {told(error)}", file=sys.stderr)
@@ -60,11 +65,21 @@ def leave(code: int) -> NoReturn:
 
 
 def say(text: str = "") -> None:
-    """Progress, for people: on stderr, at once."""
-    print(text, file=sys.stderr, flush=True)
+    """Progress, for people: on stderr, at once. A reader that leaves does not end the work."""
+    try:
+        print(text, file=sys.stderr, flush=True)
+    except BrokenPipeError:
+        sys.stderr = Path(os.devnull).open("w")  # noqa: SIM115  open to the end
 
 
 def answer(document: Json) -> None:
     """The one JSON document of --json."""
-    json.dump(document, sys.stdout, indent=2, ensure_ascii=False)
-    sys.stdout.write("\n")
+    tell(json.dumps(document, indent=2, ensure_ascii=False))
+
+
+def tell(text: str) -> None:
+    """What came out, on stdout. A reader that leaves, as ``head`` does, has what it wanted."""
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115  open to the end

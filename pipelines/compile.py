@@ -37,20 +37,22 @@ def load(pipeline: str, workspace: Path) -> dict[str, Any]:
         return document
     except (OSError, ValueError):  # not kept yet, or damaged: made anew
         text = _compile(source) if source.suffix == ".py" else content.decode(errors="replace")
-        document = _parsed(source, text)
-    _keep(kept, document)
+        text = _parsed(source, text)
+    _keep(kept, text)
+    document = json.loads(text)
     return document
 
 
-def _keep(kept: Path, document: dict[str, Any]) -> None:
+def _keep(kept: Path, text: str) -> None:
     try:
         kept.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(kept, json.dumps(document))
+        write_whole(kept, text)
     except OSError:
         return  # a dry run works in a read-only workspace; a run will refuse it in its own words
 
 
-def _parsed(source: Path, text: str) -> dict[str, Any]:
+def _parsed(source: Path, text: str) -> str:
+    """The IR as JSON. Raises InputError."""
     import yaml
 
     try:
@@ -60,7 +62,11 @@ def _parsed(source: Path, text: str) -> dict[str, Any]:
         raise InputError(f"the pipeline {source} is not YAML: {reason}") from None
     if not documents or not all(isinstance(each, dict) for each in documents):
         raise InputError(f"the pipeline {source} holds no KFP IR; compile it with kfp first")
-    return {"pipeline": documents[0], "platforms": documents[1] if len(documents) > 1 else {}}
+    platforms = documents[1] if len(documents) > 1 else {}
+    try:
+        return json.dumps({"pipeline": documents[0], "platforms": platforms}, allow_nan=False)
+    except (ValueError, TypeError, RecursionError) as error:
+        raise InputError(f"the pipeline {source} holds more than plain data: {error}") from None
 
 
 def _compile(source: Path) -> str:
@@ -86,7 +92,10 @@ def _lint(source: Path) -> None:
     try:
         nodes = list(ast.walk(ast.parse(source.read_text(encoding="utf-8"))))
     except SyntaxError as error:
-        raise InputError(f"the pipeline {source}, line {error.lineno}: {error.msg}") from None
+        line = f", line {error.lineno}" if error.lineno else ""
+        raise InputError(f"the pipeline {source}{line}: {error.msg}") from None
+    except ValueError as error:
+        raise InputError(f"the pipeline {source} is not Python: {error}") from None
     for node in nodes:
         if not isinstance(node, ast.Call) or not node.args:
             continue

@@ -6,6 +6,7 @@ import argparse
 import json
 import os
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,6 +15,7 @@ from infra.errors import InputError, nearest
 from infra.plan import Json, Plan, Request, Resources, Step
 from infra.provider import Provider
 from pipelines import compile, ir, settings
+from pipelines.checks import check
 from pipelines.ledger import Ledger, run_id
 
 ACCELERATED = "train"
@@ -59,8 +61,7 @@ def prepare(arguments: argparse.Namespace) -> Prepared:
 
 def _parameters(arguments: argparse.Namespace, document: dict[str, Any]) -> dict[str, Json]:
     given = dict(_pair(text) for text in arguments.param)
-    root = document.get("pipeline", {}).get("root", {})
-    declared = root.get("inputDefinitions", {}).get("parameters", {})
+    declared = ir.declared(document)
     for name in ("recipe", "data"):
         if (value := getattr(arguments, name)) is not None:
             if name not in declared:
@@ -68,6 +69,7 @@ def _parameters(arguments: argparse.Namespace, document: dict[str, Any]) -> dict
             given[name] = value
     if "recipe" in declared and "config" in declared:
         _configure(given, declared)
+        check(given)
     if "data" in declared and "data_md5" in declared and "data_md5" not in given:
         from pipelines.data import resolve
 
@@ -83,7 +85,7 @@ def _pair(text: str) -> tuple[str, Json]:
     return name, value
 
 
-def _configure(given: dict[str, Json], declared: dict[str, Any]) -> None:
+def _configure(given: dict[str, Json], declared: Mapping[str, Any]) -> None:
     """Move what only the recipe knows into ``config``, checked before anything runs."""
     own = {name: given.pop(name) for name in list(given) if name not in declared}
     recipe = given.get("recipe", declared["recipe"].get("defaultValue"))
@@ -152,5 +154,5 @@ def _afford(place: Provider, plan: Plan, own: Any, limit: float | None) -> None:
     if limit is None:
         return
     ceiling = place.price(plan, own)
-    if ceiling > limit:
+    if not ceiling <= limit:  # a limit that is no number refuses too
         raise InputError(f"this plan may cost up to ${ceiling:.2f}, and --max-cost is ${limit:.2f}")

@@ -89,21 +89,21 @@ def tell(result: Result) -> None:
     if result.state != "succeeded":
         cli.say(f"{result.run_id} {result.state}: {result.message}")
         return
-    print(f"{result.run_id} succeeded in {result.seconds:.1f} s")
+    cli.tell(f"{result.run_id} succeeded in {result.seconds:.1f} s")
     if result.metrics:
         shown = {k: v for k, v in result.metrics.items() if isinstance(v, int | float)}
-        print("  metrics   " + "  ".join(f"{name} {value:.4g}" for name, value in shown.items()))
+        cli.tell("  metrics   " + "  ".join(f"{name} {value:.4g}" for name, value in shown.items()))
     if result.passed is not None:
-        print(f"  gate      {'passed' if result.passed else 'said no'}")
+        cli.tell(f"  gate      {'passed' if result.passed else 'said no'}")
     for reason in result.gate if isinstance(result.gate, list) else []:
         if isinstance(reason, dict) and not reason.get("passed"):
-            print(f"            {reason.get('why')}")
+            cli.tell(f"            {reason.get('why')}")
     if result.model_version:
-        print(f"  model     version {result.model_version}")
+        cli.tell(f"  model     version {result.model_version}")
     if result.endpoint_url:
-        print(f"  endpoint  {result.endpoint_url}")
+        cli.tell(f"  endpoint  {result.endpoint_url}")
     if result.metrics:
-        print(f"  report    python -m pipelines report {result.run_id}")
+        cli.tell(f"  report    python -m pipelines report {result.run_id}")
 
 
 def _metrics(place: str) -> dict[str, Json]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from typing import TYPE_CHECKING
 
 from pipelines import cli
@@ -14,7 +15,8 @@ if TYPE_CHECKING:
 
 def main(argv: list[str] | None = None) -> int:
     """Run the pipeline; returns the exit code."""
-    return cli.guarded(lambda: run(_parser().parse_args(argv)))
+    words = sys.argv[1:] if argv is None else argv
+    return cli.guarded(lambda: run(_parser().parse_args(words)), "--json" in words)
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

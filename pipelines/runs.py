@@ -8,7 +8,7 @@ from typing import Any
 
 from infra import provider as providers
 from infra.errors import InputError
-from infra.plan import Json, RunRef, to_data
+from infra.plan import Json, RunRef, Status
 from infra.provider import Provider
 from pipelines import cli, settings
 from pipelines.display import describe
@@ -33,7 +33,7 @@ def status(arguments: argparse.Namespace) -> int:
     place, own = _place(arguments)
     found = place.status(_run(arguments, place, own), own)
     if arguments.json:
-        cli.answer(to_data(found))
+        cli.answer(_data(found))
         return cli.DONE
     print(f"{found.run.run_id} {found.state}" + (f": {found.message}" if found.message else ""))
     for event in found.steps.values():
@@ -47,7 +47,7 @@ def logs(arguments: argparse.Namespace) -> int:
     run = _run(arguments, place, own)
     lines = place.logs(run, own, arguments.step, arguments.follow)
     if arguments.json:
-        cli.answer([to_data(line) for line in lines])
+        cli.answer([{"step": line.step, "text": line.text} for line in lines])
         return cli.DONE
     for line in lines:
         print(line.text if arguments.step else f"{line.step:<12} {line.text}", flush=True)
@@ -59,7 +59,7 @@ def list_runs(arguments: argparse.Namespace) -> int:
     place, own = _place(arguments)
     found = [place.status(run, own) for run in place.list_runs(own)]
     if arguments.json:
-        cli.answer([to_data(each) for each in found])
+        cli.answer([_data(each) for each in found])
         return cli.DONE
     for each in found:
         print(f"{each.run.run_id:<32} {each.state}")
@@ -90,6 +90,19 @@ def why(arguments: argparse.Namespace) -> int:
     for reason in reasons:
         print(reason)
     return cli.DONE
+
+
+def _data(status: Status) -> Json:
+    return {
+        "run_id": status.run.run_id,
+        "provider": status.run.provider,
+        "state": status.state,
+        "message": status.message,
+        "steps": [
+            {"name": name, "state": event.state, "seconds": event.seconds, "message": event.message}
+            for name, event in status.steps.items()
+        ],
+    }
 
 
 def _place(arguments: argparse.Namespace) -> tuple[Provider, Any]:

@@ -17,6 +17,8 @@ from infra.errors import SettingsError, nearest
 from infra.provider import Provider
 
 _PREFIX = "TREFOIL_"
+_ADDRESSES = ("sqlite:///", "http://", "https://", "postgresql", "mysql", "mssql", "databricks")
+"""What MLflow's tracking addresses start with; it keeps no runs in plain files any more."""
 _OF_A_STEP = {
     "ATTEMPT", "CHECKPOINTS", "FAILURE", "GIT_COMMIT", "PLAN_DIGEST", "PROVIDER", "RUN_ID", "STEP",
     "TRACKING",
@@ -46,7 +48,17 @@ def load(
         values.update(_from_file(Path(file), provider.name, fields))
     values.update(_from_environment(environment, fields))
     values.update({name: value for name, value in flags.items() if value is not None})
-    return _make(Settings, values), _make(provider.settings, values)
+    common = _make(Settings, values)
+    _check_address(common.tracking_uri)
+    return common, _make(provider.settings, values)
+
+
+def _check_address(uri: str) -> None:
+    if uri not in ("", "none") and not uri.startswith(_ADDRESSES):
+        raise SettingsError(
+            f"the setting tracking_uri is {uri}; it is none, or starts with one of "
+            f"{', '.join(_ADDRESSES)}"
+        )
 
 
 def _from_file(file: Path, provider: str, fields: set[str]) -> dict[str, Any]:
@@ -67,6 +79,8 @@ def _read(file: Path) -> dict[str, Any]:
         text = file.read_text(encoding="utf-8")
     except OSError as error:
         raise SettingsError(f"the settings {file} cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise SettingsError(f"the settings {file} are not UTF-8 text") from None
     try:
         if file.suffix == ".json":
             content = json.loads(text)
@@ -85,6 +99,8 @@ def _from_environment(environment: Mapping[str, str], fields: set[str]) -> dict[
     found = {}
     for variable, value in environment.items():
         if not variable.startswith(_PREFIX) or variable.removeprefix(_PREFIX) in _OF_A_STEP:
+            continue
+        if not value:  # as good as not set
             continue
         name = variable.removeprefix(_PREFIX).lower()
         _require(name, fields, f"environment variable {variable}: ")

@@ -17,7 +17,7 @@ from infra.local import LocalSettings
 from infra.local.ending import Ending
 from infra.local.rundir import RunDirectory, StepDirectory
 from infra.local.values import Results, render
-from infra.plan import Json, State, Step, as_text
+from infra.plan import Event, Json, State, Step, as_text
 from infra.provider import Context
 from infra.storage import remove
 from infra.values import typed
@@ -33,7 +33,7 @@ _TAIL = 15
 
 
 class Outcome(NamedTuple):
-    """How a step ended, all attempts told."""
+    """How a step ended, all attempts told. A ``final`` one would end like that again."""
 
     state: State
     message: str = ""
@@ -41,6 +41,7 @@ class Outcome(NamedTuple):
     attempt: int = 1
     ending: Ending = Ending()
     values: Mapping[str, Json] = MappingProxyType({})
+    final: bool = False
 
 
 class _Job(NamedTuple):
@@ -57,7 +58,7 @@ class _Stopped(Exception):
 
 
 class Attempts:
-    """Runs the steps of one run as processes."""
+    """Runs the steps of one run as processes. ``tell`` hears, in any thread, of each retry."""
 
     def __init__(
         self,
@@ -65,9 +66,10 @@ class Attempts:
         settings: LocalSettings,
         directory: RunDirectory,
         context: Context,
+        tell: Callable[[Event], None],
     ) -> None:
         self._run_id, self._directory, self._grace = run_id, directory, settings.grace
-        self._context = context
+        self._context, self._tell = context, tell
         self._stopping = threading.Event()
         self._lock = threading.RLock()  # a second signal may come while the first is handled
         self._running: dict[str, Process] = {}
@@ -138,15 +140,19 @@ class Attempts:
             number = (job.place.attempts() or [0])[-1] + 1
             ending = self._once(job, number)
             outcome = self._judge(job, ending, number)
-            if outcome.state in ("succeeded", "cancelled") or outcome.code == BAD_INPUT:
+            if outcome.state in ("succeeded", "cancelled") or outcome.final:
                 return outcome
             if ending.code == TERMINATED and restarts < _RESTARTS:
                 restarts += 1
-                continue
-            failures += 1
-            if failures > retry.limit or self._stopping.wait(min(wait, retry.longest)):
+            elif failures >= retry.limit:
                 return outcome
-            wait *= retry.factor
+            else:
+                failures += 1
+                if self._stopping.wait(min(wait, retry.longest)):
+                    return outcome
+                wait *= retry.factor
+            again = f"trying again, for {outcome.message.partition(chr(10))[0]}"
+            self._tell(Event(job.step.name, "running", message=again, attempt=number + 1))
 
     def _once(self, job: _Job, number: int) -> Ending:
         from infra.local.process import Process  # subprocess: 3 ms that a cached run need not pay
@@ -170,8 +176,7 @@ class Attempts:
         if job.step.name in self._stopped and ending.code != 0:
             return Outcome("cancelled", "ended on request", FAILED, number, ending)
         if ending.code != 0:
-            code, message = _failure(job, ending, number)
-            return Outcome("failed", message, code, number, ending)
+            return _failure(job, ending, number)
         try:
             return Outcome("succeeded", "", 0, number, ending, _collect(job))
         except TrefoilError as error:
@@ -197,20 +202,22 @@ def _left_out(job: _Job, name: str) -> StepFailed:
     return StepFailed(f"{job.step.name} ended well but did not write its output {name}")
 
 
-def _failure(job: _Job, ending: Ending, number: int) -> tuple[int, str]:
-    """The exit code that the run takes over, and why the attempt failed, for a person."""
-    name = job.step.name
-    tail = _tail(job.place.log(number))
-    reason = _reason(job.place.failure)
+def _failure(job: _Job, ending: Ending, number: int) -> Outcome:
+    """Why an attempt failed, for a person, and whether another may end better."""
+    name, reason = job.step.name, _reason(job.place.failure)
+    if reason.get("kind") in ("input", "full") and not ending.timed_out:
+        code = BAD_INPUT if reason["kind"] == "input" else FAILED
+        message = f"{name}: {reason['message']}"
+        return Outcome("failed", message, code, number, ending, final=True)
     if ending.timed_out:
-        return FAILED, f"{name} was ended after its timeout of {job.step.timeout:g} s{tail}"
-    if reason.get("kind") == "input":
-        return BAD_INPUT, f"{name}: {reason['message']}"
-    if reason:
-        return FAILED, f"{name}: {reason['message']}{tail}"
-    if ending.code < 0:
-        return FAILED, f"{name} was killed by signal {-ending.code}{_hint(-ending.code)}{tail}"
-    return FAILED, f"{name} ended with exit code {ending.code}{tail}"
+        words = f"{name} was ended after its timeout of {job.step.timeout:g} s"
+    elif reason:
+        words = f"{name}: {reason['message']}"
+    elif ending.code < 0:
+        words = f"{name} was killed by signal {-ending.code}{_hint(-ending.code)}"
+    else:
+        words = f"{name} ended with exit code {ending.code}"
+    return Outcome("failed", words + _tail(job.place.log(number)), FAILED, number, ending)
 
 
 def _hint(number: int) -> str:

@@ -135,14 +135,20 @@ def why(run: RunRef, settings: LocalSettings, step: str) -> list[str]:
 
 
 def cancel(run: RunRef, settings: LocalSettings) -> bool:
-    """Ask the process that drives the run to end it; False when none does."""
+    """Ask the process that drives the run to end it; False when it had ended already.
+
+    Where that process was killed, the steps that it left running are ended here.
+    """
+    from infra.local.process import end_orphan
+
     directory = RunDirectory(Path(settings.workspace), run.run_id)
-    directory.status()  # an unknown run is a mistake, an ended one is not
+    steps = directory.status().steps  # an unknown run is a mistake, an ended one is not
     driver = directory.driver()
-    if driver is None:
-        return False
-    os.kill(driver, signal.SIGTERM)
-    return True
+    if driver is not None:
+        os.kill(driver, signal.SIGTERM)
+        return True
+    ended = [end_orphan(directory.step(name), settings.grace) for name in steps]
+    return any(ended)
 
 
 def list_runs(settings: LocalSettings) -> list[RunRef]:

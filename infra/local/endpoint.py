@@ -144,9 +144,9 @@ def bind(port: int) -> socket.socket:
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
             raise InputError(
-                f"port {port} is in use by another program; end that, or deploy to another port "
-                "(--port)"
+                f"port {port} is in use by another program; end that, or deploy to another "
+                "endpoint, whose port will be free: --param endpoint=NAME"
             ) from None
         raise InputError(
-            f"port {port} cannot be had ({error.strerror}); deploy to another (--port)"
+            f"port {port} cannot be had ({error.strerror}); deploy to another endpoint"
         ) from None

@@ -101,13 +101,15 @@ def program(name: str) -> str:
     return found
 
 
-def end_orphan(place: StepDirectory, grace: float) -> None:
-    """End what an earlier, killed run of this step left running, and wait until it has gone."""
+def end_orphan(place: StepDirectory, grace: float) -> bool:
+    """End what a killed run of this step left running and wait for it; False if nothing was."""
     try:
         alive = place.alive.open("r+")
     except FileNotFoundError:
-        return
+        return False
     with alive:
+        if _free(alive):
+            return False
         deadline = time.monotonic() + grace
         number = signal.SIGTERM
         while not _free(alive):
@@ -117,6 +119,7 @@ def end_orphan(place: StepDirectory, grace: float) -> None:
             if time.monotonic() > deadline:
                 number = signal.SIGKILL
             time.sleep(0.05)
+    return True
 
 
 def _free(alive: object) -> bool:

@@ -40,9 +40,9 @@ class Scheduler:
         self._cache = cache.StepCache(workspace / "cache" / "steps")
         self._ingredients = Ingredients(workspace, self._results, self._steps)
         self._context = context
-        self._attempts = Attempts(request.run_id, settings, directory, context)
+        self._news: queue.SimpleQueue[Event | tuple[Step, str, Outcome]] = queue.SimpleQueue()
+        self._attempts = Attempts(request.run_id, settings, directory, context, self._news.put)
         self._parallel = settings.parallel or max(2, os.cpu_count() or 1)
-        self._ended: queue.SimpleQueue[tuple[Step, str, Outcome]] = queue.SimpleQueue()
         self._running = 0
         self._codes: dict[str, int] = {}
         self._unreached: set[str] = set()
@@ -61,7 +61,11 @@ class Scheduler:
             while self._waiting or self._running:
                 yield from self._start_what_can()
                 if self._running:
-                    yield self._finish(*self._ended.get())
+                    news = self._news.get()
+                    if isinstance(news, Event):  # a retry
+                        yield self._record(news)
+                    else:
+                        yield self._finish(*news)
             self._ingredients.remember()
             yield self._record(self._conclusion(time.monotonic() - started))
 
@@ -125,7 +129,7 @@ class Scheduler:
             message = f"what was kept of it is damaged ({wrong}); running it again" if wrong else ""
         self._running += 1
         work = self._attempts.prepare(step, self._results, key)
-        threading.Thread(target=lambda: self._ended.put((step, key, work())), daemon=True).start()
+        threading.Thread(target=lambda: self._news.put((step, key, work())), daemon=True).start()
         commit = self._context().get("TREFOIL_GIT_COMMIT", "")
         return self._enter(step, Event(step.name, "running", message=message), commit=commit)
 

@@ -18,12 +18,33 @@ from pipelines.ir.form import SCHEMA_VERSION, Node, check
 from pipelines.ir.reader import Reader
 
 
+def declared(document: Node) -> Mapping[str, Node]:
+    """The parameters that the pipeline of ``document`` has, by name. Raises InputError."""
+    place: object = _pipeline(document)
+    for key in ("root", "inputDefinitions", "parameters"):
+        place = place.get(key, {}) if isinstance(place, Mapping) else None
+    if not isinstance(place, Mapping) or not all(isinstance(p, Mapping) for p in place.values()):
+        raise InputError("this IR is damaged: its parameters are no object; compile it anew")
+    return place
+
+
 def read(document: Node, given: Mapping[str, Json] | None = None) -> Plan:
     """Read compiled IR into a Plan bound to the parameters ``given``.
 
     ``document`` is {"pipeline": IR, "platforms": the optional second YAML document}. A value given
     as text is read by its parameter's type. Raises InputError.
     """
+    pipeline = _pipeline(document)
+    check(pipeline, "pipeline", "the pipeline")
+    try:
+        return Reader(pipeline, document.get("platforms") or {}).plan(given or {})
+    except (KeyError, TypeError, AttributeError, IndexError, ValueError, RecursionError) as error:
+        raise InputError(
+            f"this IR is damaged: {type(error).__name__} {error} while reading it; compile it anew"
+        ) from error
+
+
+def _pipeline(document: Node) -> Node:
     pipeline = document.get("pipeline")
     if not isinstance(pipeline, Mapping) or "pipelineInfo" not in pipeline:
         raise InputError("this is not KFP IR: it has no pipelineInfo; compile the pipeline first")
@@ -33,10 +54,4 @@ def read(document: Node, given: Mapping[str, Json] | None = None) -> Plan:
             f"this IR is of schema version {version}; Trefoil reads {SCHEMA_VERSION}: "
             "compile the pipeline with kfp 2.x"
         )
-    check(pipeline, "pipeline", "the pipeline")
-    try:
-        return Reader(pipeline, document.get("platforms") or {}).plan(given or {})
-    except (KeyError, TypeError, AttributeError, IndexError) as error:
-        raise InputError(
-            f"this IR is damaged: {type(error).__name__} {error} while reading it; compile it anew"
-        ) from error
+    return pipeline

@@ -18,6 +18,9 @@ def container(executor: Node, name: str) -> Node:
             raise InputError(f"step {name} is {REFUSED[key]}, which Trefoil does not read yet")
     found: Node = executor["container"]
     check(found, "container", f"step {name}")
+    for text in (found["image"], *found.get("command", ()), *found.get("args", ())):
+        if not isinstance(text, str):
+            raise InputError(f"step {name}: {text!r} in its image or command is no text")
     return found
 
 
@@ -52,10 +55,15 @@ def resources(spec: Node, known: Callable[[str], str], name: str) -> Resources:
     kind = accelerator.get("resourceType") or accelerator.get("type")
     count = accelerator.get("resourceCount") or accelerator.get("count") or 1
     cpu = text("resourceCpuLimit", "cpuLimit", "resourceCpuRequest", "cpuRequest")
-    memory = text("resourceMemoryLimit", "memoryLimit", "memoryRequest")
+    memory = text("resourceMemoryLimit", "resourceMemoryRequest")
+    gigabytes = text("memoryLimit", "memoryRequest")  # of kfp before 2.10, in units of 10**9
     return Resources(
         cpu=quantity(cpu, name) if cpu else None,
-        memory_gb=quantity(memory, name, unit="G") if memory else None,
+        memory_gb=quantity(memory, name) / 1e9
+        if memory
+        else quantity(gigabytes, name, unit="G")
+        if gigabytes
+        else None,
         accelerator=known(kind) if kind else None,
         accelerators=int(known(str(count))) if kind else 0,
     )

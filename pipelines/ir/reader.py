@@ -20,6 +20,8 @@ from infra.plan import (
     Source,
     Step,
     Template,
+    Token,
+    operands,
 )
 from infra.values import bind, neat
 from pipelines.ir.container import container, known, resources, retry
@@ -118,16 +120,28 @@ class Reader:
         inputs = self._inputs(scope, name, task, component)
         trigger = task.get("triggerPolicy", {})
         when = scope.when
-        if condition := trigger.get("condition"):
-            when = (*when, parse_condition(condition, f"step {name}", _lookup(inputs, name)))
+        if text := trigger.get("condition"):
+            condition = parse_condition(text, f"step {name}", _lookup(inputs, name))
+            if any(isinstance(source, Template) for source in operands(condition)):
+                raise InputError(
+                    f"step {name} has a condition on text that is put together in the run; "
+                    "let one step write a single value and compare that"
+                )
+            when = (*when, condition)
         after = tuple((*scope.path, other) for other in task.get("dependentTasks", ()))
+        always = trigger.get("strategy") == "ALL_UPSTREAM_TASKS_COMPLETED"
+        if always and "dag" in component:
+            raise InputError(
+                f"step {name} is a whole pipeline that runs even if a step before it failed, "
+                "which Trefoil does not read yet; say so of a single step"
+            )
         return _Scope(
             path=path,
             component=task["componentRef"]["name"],
             inputs=inputs,
             when=when,
             after=(*scope.after, *after),
-            always=trigger.get("strategy") == "ALL_UPSTREAM_TASKS_COMPLETED",
+            always=always,
         )
 
     # --- following inputs to their producers
@@ -145,7 +159,10 @@ class Reader:
         bindings = task.get("inputs", {})
         for key, binding in bindings.get("parameters", {}).items():
             kind = definitions.get("parameters", {}).get(key, {}).get("parameterType", "STRING")
-            sources[key] = self._parameter(scope, name, key, binding, kind)
+            source = self._parameter(scope, name, key, binding, kind)
+            if "componentInputParameter" in binding and isinstance(source, Template):
+                source = _carried(source, scope, sources)
+            sources[key] = source
         for key, binding in bindings.get("artifacts", {}).items():
             sources[key] = self._artifact(scope, name, binding)
         return sources
@@ -252,6 +269,19 @@ class Reader:
         return {key: source for key, source in inputs.items() if key in own}
 
 
+def _carried(template: Template, scope: _Scope, sources: dict[str, Source]) -> Template:
+    """Take a template into an inner scope with its values, under names that nothing there has."""
+    argument = []
+    for token in template.argument:
+        if token.kind == "parameter":
+            source = _lookup(scope.inputs, scope.path[-1])(token.text)
+            token = Token("parameter", f"{scope.path[-1]}.{token.text}")
+            inner = isinstance(source, Template)
+            sources[token.text] = _carried(source, scope, sources) if inner else source
+        argument.append(token)
+    return Template(tuple(argument))
+
+
 def _lookup(inputs: Mapping[str, Source], name: str) -> Callable[[str], Source]:
     def find(key: str) -> Source:
         if key not in inputs:
@@ -267,9 +297,13 @@ def _step_names(leaves: list[Path]) -> dict[Path, str]:
     kfp keeps task names apart within one pipeline, so its own groups need not show; should two
     steps end up alike all the same, the whole way to them is their name.
     """
-    names = {path: ".".join(part for part in path if not _GROUP.fullmatch(part)) for path in leaves}
+    names = {path: ".".join((*_pipelines(path[:-1]), path[-1])) for path in leaves}
     called = list(names.values())
     return {path: n if called.count(n) == 1 else ".".join(path) for path, n in names.items()}
+
+
+def _pipelines(path: Path) -> Iterator[str]:
+    return (part for part in path if not _GROUP.fullmatch(part))
 
 
 def _in_order(steps: list[Step]) -> tuple[Step, ...]:

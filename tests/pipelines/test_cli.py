@@ -43,6 +43,9 @@ WRONG = [
     ([RUN, "--param", "latent"], "--param latent is not NAME=VALUE"),
     ([RUN, "--param", "seed=often"], "seed must be a whole number"),
     ([RUN, "--param", "config=[]"], "config is not a JSON object"),
+    ([RUN, "--param", "promote=alway"], "promote cannot be alway; did you mean always?"),
+    ([RUN, "--param", "endpoint=a/../b"], "endpoint cannot be a/../b"),
+    ([RUN, "--param", 'gate={"bpd":1}'], "the gate names 'bpd', which is no metric"),
     ([RUN, "--step", "trian"], "the pipeline has no step trian; did you mean train?"),
     ([RUN, "--data", "no/such/place"], "no/such/place"),
     ([RUN, "--gpu", "A100:many"], "--gpu A100:many is not KIND:COUNT"),
@@ -105,6 +108,24 @@ def test_json_is_one_document_on_stdout(used: Path, words: list[str]) -> None:
     done = cli(used, *words, "--json")
     assert done.returncode == 0, done.stderr
     json.loads(done.stdout)
+
+
+def test_a_mistake_with_json_is_one_document_too(used: Path) -> None:
+    done = cli(used, RUN, "--param", "seed=often", "--json")
+    assert done.returncode == 2
+    found = json.loads(done.stdout)
+    assert found["exit_code"] == 2
+    assert "seed must be a whole number" in found["error"]
+
+
+def test_a_reader_that_leaves_does_not_end_a_run(tmp_path: Path) -> None:
+    """``make run | head`` is everyday use, and must not kill a training half-way."""
+    command = f"{sys.executable} -m pipelines.run --pipeline {NOOP} 2>&1 | true"
+    subprocess.run(
+        ["bash", "-c", command], cwd=ROOT, check=False,
+        env={**os.environ, "TREFOIL_WORKSPACE": str(tmp_path)},
+    )  # fmt: skip
+    assert json.loads(cli(tmp_path, VERB, "status", "--json").stdout)["state"] == "succeeded"
 
 
 def test_run_json_tells_what_machines_ask_for(used: Path) -> None:

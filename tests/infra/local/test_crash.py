@@ -17,7 +17,10 @@ from typing import Any
 
 import pytest
 
+from infra import provider as providers
+from infra.local import LocalSettings
 from infra.local.rundir import RunDirectory
+from infra.plan import RunRef
 from tests.infra.local.driving import run, states, step
 
 
@@ -238,3 +241,18 @@ def test_a_torn_event_line_is_passed_over(tmp_path: Path) -> None:
     assert directory.status().state == "succeeded"
     assert states(run(tmp_path, step("one", makes=["o"])))[""] == "succeeded"
     assert directory.status().state == "succeeded"
+
+
+def test_cancel_ends_what_a_killed_driver_left_running(
+    tmp_path: Path, drive: Callable[[list[dict[str, Any]]], Driven]
+) -> None:
+    """Else a training without a driver would hold the machine, and nothing could end it."""
+    driven = drive(plan(tmp_path))
+    driven.wait_for((tmp_path / "second.half").exists)
+    orphan = int(RunDirectory(tmp_path / "w", "test-1").step("second").alive.read_text())
+    driven.end(signal.SIGKILL)
+    driven.process.wait()
+    place, own = providers.get("local"), LocalSettings(workspace=str(tmp_path / "w"), grace=5.0)
+    assert place.cancel(RunRef("local", "test-1"), own)
+    assert ended(orphan)
+    assert not place.cancel(RunRef("local", "test-1"), own)

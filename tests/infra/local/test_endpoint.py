@@ -206,7 +206,7 @@ def test_a_port_in_use_is_named(workspace: Path, models: list[Path]) -> None:
     assert port is not None
     endpoint.stop(workspace=workspace, name="vae")
     with socket.create_server(("127.0.0.1", port)):
-        with pytest.raises(InputError, match=rf"port {port} is in use.*--port"):
+        with pytest.raises(InputError, match=rf"port {port} is in use.*another endpoint"):
             deploy(workspace, models, 1)
         with pytest.raises(InputError, match=rf"port {port} is in use"):
             endpoint.deploy(

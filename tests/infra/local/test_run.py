@@ -163,10 +163,23 @@ def test_a_steps_own_reason_is_told_and_bad_input_is_not_retried(
     assert events[-1].code == 2
 
 
+def test_a_full_disk_is_not_retried(tmp_path: Path) -> None:
+    """Training three times into a full disk helps nobody."""
+    script = (
+        "import json; open(os.environ['TREFOIL_FAILURE'], 'w').write(json.dumps("
+        "{'kind': 'full', 'message': 'the disk is full'})); sys.exit(1)"
+    )
+    events = run(tmp_path, step("train", script, retry=Retry(3)))
+    last = [event for event in events if event.step == "train"][-1]
+    assert (last.message, last.code, last.attempt) == ("train: the disk is full", 1, 1)
+
+
 def test_retries_try_again_and_the_outputs_are_of_the_last_attempt(tmp_path: Path) -> None:
     script = "n = os.environ['TREFOIL_ATTEMPT']; open(place['o'], 'w').write(n); sys.exit(n != '3')"
     events = run(tmp_path, step("flaky", script, makes=["o"], retry=Retry(2, backoff=0.01)))
     assert states(events)["flaky"] == "succeeded"
+    told = [event.message for event in events if event.message.startswith("trying again")]
+    assert told == ["trying again, for flaky ended with exit code 1"] * 2
     assert events[-2].attempt == 3
     assert left(tmp_path, "flaky") == "3"
 

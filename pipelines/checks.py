@@ -1,0 +1,33 @@
+"""What can be known to be wrong in our pipeline's parameters before anything runs."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from infra.errors import InputError, nearest
+from infra.plan import Json
+
+_PROMOTE = ("when-better", "always", "never")
+_NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+
+
+def check(given: Mapping[str, Json]) -> None:
+    """Check those of the parameters given that have rules of their own. Raises InputError."""
+    promote = given.get("promote")
+    if promote is not None and promote not in _PROMOTE:
+        hint = nearest(str(promote), _PROMOTE, "it is one of ")
+        raise InputError(f"promote cannot be {promote}; {hint}")
+    endpoint = given.get("endpoint")
+    if endpoint is not None and not _NAME.fullmatch(str(endpoint)):
+        raise InputError(
+            f"endpoint cannot be {endpoint}; use up to 63 small letters, digits and inner hyphens"
+        )
+    if "gate" in given:
+        from training.errors import InputError as BadGate
+        from training.metrics import gate
+
+        try:
+            gate.parse(str(given["gate"]))
+        except BadGate as error:
+            raise InputError(str(error)) from None
