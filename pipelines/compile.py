@@ -34,12 +34,11 @@ def load(pipeline: str, workspace: Path) -> dict[str, Any]:
     kept = workspace / "ir" / f"{hashlib.sha256(content + pins).hexdigest()[:32]}.json"
     try:
         document: dict[str, Any] = json.loads(kept.read_text(encoding="utf-8"))
-        return document
     except (OSError, ValueError):  # not kept yet, or damaged: made anew
         text = _compile(source) if source.suffix == ".py" else content.decode(errors="replace")
         text = _parsed(source, text)
-    _keep(kept, text)
-    document = json.loads(text)
+        _keep(kept, text)
+        document = json.loads(text)
     return document
 
 

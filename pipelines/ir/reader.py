@@ -275,10 +275,13 @@ def _carried(template: Template, scope: _Scope, sources: dict[str, Source]) -> T
     for token in template.argument:
         if token.kind == "parameter":
             source = _lookup(scope.inputs, scope.path[-1])(token.text)
-            token = Token("parameter", f"{scope.path[-1]}.{token.text}")
-            inner = isinstance(source, Template)
-            sources[token.text] = _carried(source, scope, sources) if inner else source
-        argument.append(token)
+            name = f"{scope.path[-1]}.{token.text}"
+            sources[name] = (
+                _carried(source, scope, sources) if isinstance(source, Template) else source
+            )
+            argument.append(Token("parameter", name))
+        else:
+            argument.append(token)
     return Template(tuple(argument))
 
 
