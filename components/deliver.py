@@ -45,7 +45,7 @@ def _parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("--spool", type=Path, required=True, metavar="DIR", help="what to send")
     add("--parent", type=int, default=os.getppid(), metavar="PID", help="who started this")
-    add("--patience", type=float, default=60.0, metavar="S", help="to go on after the run's end")
+    add("--patience", type=float, default=20.0, metavar="S", help="to go on after the run's end")
     add("--idle", type=float, default=60.0, metavar="S", help="to wait for a run without a parent")
     return parser
 

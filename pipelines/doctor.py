@@ -85,5 +85,10 @@ def _workspace(file: str | None) -> Iterator[Check]:
     except OSError as error:
         yield Check("workspace", False, f"{workspace} cannot be written: {error.strerror}")
         return
+    waiting = sorted(each.name for each in (workspace / "tracking").glob("*/"))
+    words = "all is sent"
+    if waiting:
+        words = f"{', '.join(waiting)}: to be sent yet; the next run with their tracking_uri does"
+    yield Check("tracking", not waiting, words, needed=False)
     free = shutil.disk_usage(workspace).free / 1e9
     yield Check("workspace", free > _ROOM_GB, f"{workspace}, {free:.0f} GB free")
