@@ -10,6 +10,9 @@ ROOMS  := pipelines components infra training
 # choose the build that fits this machine's accelerator.
 TORCH  ?= $(if $(PIP_FIND_LINKS),--find-links $(PIP_FIND_LINKS),--torch-backend=auto)
 
+# A stamp without a Python that starts (moved, upgraded away) would hide that .venv is broken.
+$(shell $(BIN)/python -c '' 2>/dev/null || rm -f $(VENV)/.stamp)
+
 .PHONY: help setup run test check bench lock clean
 
 help:            ## Show these targets
@@ -20,7 +23,7 @@ setup: $(VENV)/.stamp  ## Make .venv from requirements.lock
 
 $(VENV)/.stamp: pyproject.toml requirements.lock
 	@$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else "Trefoil needs Python 3.11 or newer; point to one with: make PYTHON=...")'
-	@$(BIN)/python -c '' 2>/dev/null || { rm -rf $(VENV); $(PYTHON) -m venv $(VENV); }
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || { rm -rf $(VENV); $(PYTHON) -m venv $(VENV); }
 	@$(UV) --version >/dev/null 2>&1 || $(BIN)/python -m pip install --quiet uv==0.13.8
 	$(UV) pip install --quiet --python $(BIN)/python --compile-bytecode $(TORCH) \
 	    -r pyproject.toml $(addprefix --extra ,$(EXTRAS)) --constraints requirements.lock
