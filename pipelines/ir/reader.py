@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Mapping
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple
 
 from infra.errors import InputError
 from infra.plan import (
@@ -27,11 +26,7 @@ from infra.values import bind, neat
 from pipelines.ir.container import container, known, resources, retry
 from pipelines.ir.expressions import parse_argument, parse_condition
 from pipelines.ir.form import Node, check
-
-Path: TypeAlias = tuple[str, ...]
-
-_GROUP = re.compile(r"(condition(-branches)?|exit-handler|for-loop)-\d+")
-"""What kfp calls the DAGs of its control flow."""
+from pipelines.ir.names import Path, in_order, step_names
 
 
 class _Scope(NamedTuple):
@@ -51,7 +46,7 @@ class Reader:
     def __init__(self, pipeline: Node, platforms: Node) -> None:
         self._pipeline = pipeline
         self._platforms = platforms
-        self._names = _step_names(list(self._leaves((), pipeline["root"])))
+        self._names = step_names(list(self._leaves((), pipeline["root"])))
 
     def plan(self, given: Mapping[str, Json]) -> Plan:
         """The plan, bound to the parameters given. Raises InputError, KeyError on damage."""
@@ -66,7 +61,7 @@ class Reader:
         info = self._pipeline["pipelineInfo"]
         return Plan(
             name=info["name"],
-            steps=_in_order(steps),
+            steps=in_order(steps),
             parameters=self._values,
             description=info.get("description", ""),
         )
@@ -292,32 +287,3 @@ def _lookup(inputs: Mapping[str, Source], name: str) -> Callable[[str], Source]:
         return inputs[key]
 
     return find
-
-
-def _step_names(leaves: list[Path]) -> dict[Path, str]:
-    """A step is called by its task's name, with its pipeline's before it in an inner pipeline.
-
-    kfp keeps task names apart within one pipeline, so its own groups need not show; should two
-    steps end up alike all the same, the whole way to them is their name.
-    """
-    names = {path: ".".join((*_pipelines(path[:-1]), path[-1])) for path in leaves}
-    called = list(names.values())
-    return {path: n if called.count(n) == 1 else ".".join(path) for path, n in names.items()}
-
-
-def _pipelines(path: Path) -> Iterator[str]:
-    return (part for part in path if not _GROUP.fullmatch(part))
-
-
-def _in_order(steps: list[Step]) -> tuple[Step, ...]:
-    """Sort so that every step stands behind those it needs, otherwise as they were written."""
-    waiting, done, ordered = list(steps), set[str](), list[Step]()
-    while waiting:
-        ready = next((step for step in waiting if done.issuperset(step.needs())), None)
-        if ready is None:
-            names = ", ".join(step.name for step in waiting)
-            raise InputError(f"the steps {names} wait for each other; break the circle")
-        waiting.remove(ready)
-        done.add(ready.name)
-        ordered.append(ready)
-    return tuple(ordered)
