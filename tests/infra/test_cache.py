@@ -1,0 +1,99 @@
+"""The cache: an entry is used only when every file of it is what was sealed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from infra.cache import MANIFEST, OUTPUTS, StepCache, key, read, seal, unseal
+
+KEY = key({"command": ["a"], "inputs": {"x": 1}})
+
+
+def made(place: Path, text: str = "content") -> Path:
+    """What a step leaves, sealed."""
+    (place / OUTPUTS / "model").mkdir(parents=True)
+    (place / OUTPUTS / "model" / "weights").write_text(text)
+    (place / OUTPUTS / "file").write_text(text)
+    seal(place, KEY, ["model", "file"], {"score": 0.5})
+    return place
+
+
+def test_a_key_is_of_the_content_whatever_its_order() -> None:
+    assert key({"inputs": {"x": 1}, "command": ["a"]}) == KEY
+    others = [
+        {"command": ["b"], "inputs": {"x": 1}},
+        {"command": ["a"], "inputs": {"x": "1"}},
+        {"command": ["a"], "inputs": {"y": 1}},
+    ]
+    assert KEY not in {key(each) for each in others}  # type: ignore[arg-type]
+
+
+def test_what_was_kept_is_found(tmp_path: Path) -> None:
+    cache = StepCache(tmp_path / "cache")
+    assert cache.find(KEY) == (None, "")
+    kept = cache.keep(made(tmp_path / "step"), KEY)
+    found, wrong = cache.find(KEY)
+    assert (found, wrong) == (kept, "")
+    assert kept.values == {"score": 0.5}
+    assert (kept.output("model") / "weights").read_text() == "content"
+    assert not (tmp_path / "step").exists()
+
+
+def test_the_same_content_has_the_same_digest_in_every_place(tmp_path: Path) -> None:
+    one, two = (read(made(tmp_path / name)) for name in "ab")
+    assert one.digests == two.digests
+    assert read(made(tmp_path / "c", "other")).digests != one.digests
+
+
+def _weights(place: Path) -> Path:
+    return place / OUTPUTS / "model" / "weights"
+
+
+DAMAGE: list[tuple[Callable[[Path], object], str]] = [
+    (lambda place: _weights(place).write_text("c0ntent"), "model/weights"),
+    (lambda place: _weights(place).write_text("cont"), "model/weights"),
+    (lambda place: _weights(place).unlink(), "model/weights"),
+    (lambda place: (place / OUTPUTS / "file").write_text(""), "file"),
+    (lambda place: (place / MANIFEST).write_text("{"), MANIFEST),
+    (lambda place: (place / MANIFEST).write_text("[]"), MANIFEST),
+    (lambda place: (place / MANIFEST).write_text(json.dumps({"key": KEY})), MANIFEST),
+]
+
+
+@pytest.mark.parametrize(("damage", "named"), DAMAGE)
+def test_a_damaged_entry_is_named_and_gone(
+    tmp_path: Path, damage: Callable[[Path], object], named: str
+) -> None:
+    """A bit that turned on disk must not become a model that is served."""
+    cache = StepCache(tmp_path / "cache")
+    damage(cache.keep(made(tmp_path / "step"), KEY).directory)
+    found, wrong = cache.find(KEY)
+    assert found is None
+    assert wrong.startswith(named)
+    assert cache.find(KEY) == (None, "")
+    assert cache.keep(made(tmp_path / "again"), KEY).values == {"score": 0.5}
+
+
+def test_an_entry_of_another_key_is_not_taken(tmp_path: Path) -> None:
+    assert unseal(made(tmp_path / "step"), "0" * 64) == (None, "")
+    assert unseal(tmp_path / "none", KEY) == (None, "")
+
+
+def test_who_comes_second_uses_what_the_first_kept(tmp_path: Path) -> None:
+    cache = StepCache(tmp_path / "cache")
+    first = cache.keep(made(tmp_path / "one", "first"), KEY)
+    second = cache.keep(made(tmp_path / "two", "second"), KEY)
+    assert second == first
+    assert (second.output("file")).read_text() == "first"
+    assert not (tmp_path / "two").exists()
+
+
+def test_who_comes_second_replaces_what_is_damaged(tmp_path: Path) -> None:
+    cache = StepCache(tmp_path / "cache")
+    _weights(cache.keep(made(tmp_path / "one", "first"), KEY).directory).unlink()
+    second = cache.keep(made(tmp_path / "two", "second"), KEY)
+    assert second.output("file").read_text() == "second"
