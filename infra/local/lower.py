@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from infra.errors import SettingsError
 from infra.local import LocalSettings
 from infra.plan import (
     All,
@@ -20,7 +21,13 @@ from infra.plan import (
 
 
 def lower(plan: Plan, settings: LocalSettings, run_id: str) -> Request:
-    """Bind every pipeline parameter; the steps of the request are what ``client`` executes."""
+    """Bind every pipeline parameter; the steps of the request are what ``client`` executes.
+
+    Raises SettingsError on a number of steps or seconds below 0.
+    """
+    for name in ("parallel", "grace"):
+        if getattr(settings, name) < 0:
+            raise SettingsError(f"the setting {name} is {getattr(settings, name)}; it is 0 or more")
     steps = tuple(_bound(step, plan) for step in plan.steps)
     bound = plan._replace(steps=steps)
     body: dict[str, Json] = {"plan": to_data(bound), "parallel": settings.parallel}

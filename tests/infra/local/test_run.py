@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from infra import provider as providers
-from infra.errors import InputError, UnsupportedError
+from infra.errors import InputError, SettingsError, UnsupportedError
 from infra.local import LocalSettings
 from infra.local.rundir import RunDirectory
 from infra.plan import (
@@ -276,6 +276,12 @@ def test_gpus_are_refused_with_the_reason_before_anything_runs(tmp_path: Path) -
     with pytest.raises(UnsupportedError, match=r"step train asks for gpu, and local cannot"):
         run(tmp_path, wanting)
     assert not (tmp_path / "runs").exists()
+
+
+def test_less_than_no_step_at_once_is_refused(tmp_path: Path) -> None:
+    """It would wait for ever, and busily."""
+    with pytest.raises(SettingsError, match="the setting parallel is -1; it is 0 or more"):
+        run(tmp_path, step("any"), parallel=-1)
 
 
 def test_a_read_only_workspace_is_one_sentence(tmp_path: Path) -> None:
