@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import argparse
+import json
 import os
 import statistics
 import subprocess
@@ -77,6 +79,30 @@ def in_turns(
     return found
 
 
+def flags(argv: list[str] | None, rounds: int) -> argparse.Namespace:
+    """The flags of every table: ``--rounds`` and ``--json``."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--rounds", type=int, default=rounds)
+    parser.add_argument("--json", action="store_true")
+    return parser.parse_args(argv)
+
+
+def tell(
+    found: Mapping[str, list[Used]],
+    floor: str,
+    wanted: Mapping[str, Sequence[Goal]],
+    missing: Sequence[str] = (),
+    as_json: bool = False,
+) -> None:
+    """Print medians and goals (by the figure that they are about), and what is missing and why."""
+    aims = [row for figure, some in wanted.items() for row in goals(found, some, figure)]
+    if as_json:
+        medians = {name: _median(runs)._asdict() for name, runs in found.items()}
+        print(json.dumps({"medians": medians, "goals": aims, "missing": list(missing)}, indent=2))
+    else:
+        print("\n".join([*table(found, floor), *aims, *missing]))
+
+
 def table(found: Mapping[str, list[Used]], floor: str) -> list[str]:
     """Medians, and how many times the floor's."""
     base = _median(found[floor])
@@ -100,13 +126,13 @@ def goals(
     rows = []
     for goal in wanted:
         if goal.name not in found or goal.over not in found:
-            rows.append(f"  {goal.name} / {goal.over}: not measured")
+            rows.append(f"{goal.name} / {goal.over}: not measured")
             continue
         pairs = zip(found[goal.name], found[goal.over], strict=True)
         ratio = statistics.median(getattr(a, figure) / getattr(b, figure) for a, b in pairs)
         word = "reached" if ratio <= goal.most else "NOT REACHED"
         rows.append(
-            f"  {figure} of {goal.name} / {goal.over}: {ratio:.3f}, goal <= {goal.most:g}: {word}"
+            f"{figure} of {goal.name} / {goal.over}: {ratio:.3f}, goal <= {goal.most:g}: {word}"
         )
     return rows
 

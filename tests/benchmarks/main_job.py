@@ -11,15 +11,16 @@ import tempfile
 from pathlib import Path
 
 from infra.local import endpoint
-from tests.benchmarks.harness import PYTHON, Contender, Goal, goals, in_turns, once, table
+from tests.benchmarks.harness import PYTHON, Contender, Goal, flags, in_turns, once, tell
 
 PLAIN, OURS = "one plain script", "trefoil"
 GOALS = [Goal(OURS, PLAIN, 1.4)]
 MEMORY = [Goal(OURS, PLAIN, 1.3)]
 
 
-def main(rounds: int = 3) -> None:
+def main(argv: list[str] | None = None) -> None:
     """Print the table."""
+    arguments = flags(argv, rounds=3)
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
         plain, ours = place / "plain", place / "ours"
@@ -44,11 +45,11 @@ def main(rounds: int = 3) -> None:
             Contender(OURS, [PYTHON, "-m", "pipelines.run"], lambda: forget(ours), environment),
         ]
         try:
-            found = in_turns(contenders, rounds, memory=True)
+            found = in_turns(contenders, arguments.rounds, memory=True)
         finally:
             forget(plain)
             forget(ours)
-    print("\n".join([*table(found, PLAIN), *goals(found, GOALS), *goals(found, MEMORY, "peak_mb")]))
+    tell(found, PLAIN, {"wall": GOALS, "peak_mb": MEMORY}, as_json=arguments.json)
 
 
 if __name__ == "__main__":

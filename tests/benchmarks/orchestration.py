@@ -12,7 +12,7 @@ import tempfile
 from pathlib import Path
 
 from tests.benchmarks import peers
-from tests.benchmarks.harness import PYTHON, ROOT, Contender, Goal, goals, in_turns, once, table
+from tests.benchmarks.harness import PYTHON, ROOT, Contender, Goal, flags, in_turns, once, tell
 from tests.benchmarks.noop import FIRST, NEXT
 
 FLOOR = "floor: 5 x python"
@@ -28,14 +28,16 @@ PIPELINE = "tests/benchmarks/noop.yaml"
 PEERS = ROOT / "tests" / "benchmarks" / "peer"
 
 
-def main(rounds: int = 9) -> None:
+def main(argv: list[str] | None = None) -> None:
     """Print the table; a peer that cannot be measured is named with the reason."""
+    arguments = flags(argv, rounds=9)
+    missing: list[str] = []
     with tempfile.TemporaryDirectory() as folder:
-        found = in_turns(_contenders(Path(folder)), rounds)
-    print("\n".join([*table(found, FLOOR), *goals(found, GOALS)]))
+        found = in_turns(_contenders(Path(folder), missing), arguments.rounds)
+    tell(found, FLOOR, {"wall": GOALS}, missing, arguments.json)
 
 
-def _contenders(place: Path) -> list[Contender]:
+def _contenders(place: Path, missing: list[str]) -> list[Contender]:
     workspace = place / "workspace"
     ours = [PYTHON, "-m", "pipelines.run", "--pipeline", PIPELINE]
     environment = {"TREFOIL_WORKSPACE": str(workspace)}
@@ -62,13 +64,13 @@ def _contenders(place: Path) -> list[Contender]:
             folder=place,
         ),
     ]
-    return [*found, *_kedro(place), *_zenml(place)]
+    return [*found, *_kedro(place, missing), *_zenml(place, missing)]
 
 
-def _kedro(place: Path) -> list[Contender]:
+def _kedro(place: Path, missing: list[str]) -> list[Contender]:
     python, reason = peers.python_of("kedro")
     if python is None:
-        print(reason)
+        missing.append(reason)
         return []
     data = place / "kedro"
     data.mkdir()
@@ -76,10 +78,10 @@ def _kedro(place: Path) -> list[Contender]:
     return [Contender("kedro SequentialRunner", command, folder=data)]
 
 
-def _zenml(place: Path) -> list[Contender]:
+def _zenml(place: Path, missing: list[str]) -> list[Contender]:
     python, reason = peers.python_of("zenml")
     if python is None:
-        print(reason)
+        missing.append(reason)
         return []
     folder = place / "zenml"
     folder.mkdir()
@@ -94,7 +96,7 @@ def _zenml(place: Path) -> list[Contender]:
     try:
         once(zenml)
     except RuntimeError as error:
-        print(f"zenml is not measured: {error}")
+        missing.append(f"zenml is not measured: {error}")
         return []
     shutil.copy(PEERS / "zenml_five.py", folder)  # it wants the script below its own root
     command = [python, "zenml_five.py"]

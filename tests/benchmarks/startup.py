@@ -5,7 +5,8 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-from tests.benchmarks.harness import PYTHON, Contender, Goal, goals, in_turns, once, table
+from tests.benchmarks import peers
+from tests.benchmarks.harness import PYTHON, Contender, Goal, flags, in_turns, once, tell
 
 FLOOR = "python -c pass"
 GOALS = [
@@ -15,8 +16,10 @@ GOALS = [
 ]
 
 
-def main(rounds: int = 21) -> None:
-    """Print the table."""
+def main(argv: list[str] | None = None) -> None:
+    """Print the table; a peer that cannot be measured is named with the reason."""
+    arguments = flags(argv, rounds=21)
+    missing: list[str] = []
     with tempfile.TemporaryDirectory() as place:
         ours = {"TREFOIL_WORKSPACE": str(Path(place, "workspace"))}
         run = [PYTHON, "-m", "pipelines.run"]
@@ -28,9 +31,26 @@ def main(rounds: int = 21) -> None:
             ),
             Contender("plan", [PYTHON, "-m", "pipelines", "plan"], environment=ours),
         ]
+        contenders += _peers(missing)
         once(contenders[2])  # compiles the pipeline: from here on its IR is kept
-        found = in_turns(contenders, rounds)
-    print("\n".join([*table(found, FLOOR), *goals(found, GOALS)]))
+        found = in_turns(contenders, arguments.rounds)
+    tell(found, FLOOR, {"wall": GOALS}, missing, arguments.json)
+
+
+def _peers(missing: list[str]) -> list[Contender]:
+    """What a peer's command takes to say what it can do."""
+    commands = {"kfp": PYTHON}
+    for name in peers.PINS:
+        python, reason = peers.python_of(name)
+        if python is None:
+            missing.append(reason)
+        else:
+            commands[name] = python
+    return [
+        Contender(f"{name} --help", [str(Path(python).with_name(name)), "--help"],
+                  environment={"ZENML_ANALYTICS_OPT_IN": "false"})
+        for name, python in commands.items()
+    ]  # fmt: skip
 
 
 if __name__ == "__main__":
