@@ -8,17 +8,24 @@ from pathlib import Path
 
 import pytest
 
-FORBID_SKIPS = "TREFOIL_FORBID_SKIPS"
+FORBID_SKIPS = "PYTEST_FORBID_SKIPS"
 """Set where everything that tests need is installed: there, "not installed" is a failure."""
+
+
+def _foreign() -> list[str]:
+    return [name for name in os.environ if name.startswith(("TREFOIL_", "MLFLOW_"))]
+
+
+for _name in _foreign():  # before any fixture, those of a module too
+    del os.environ[_name]
+os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
 
 
 @pytest.fixture(autouse=True)
 def _own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A person's settings and a surrounding run's variables must not reach a test."""
-    for name in list(os.environ):
-        if name.startswith(("TREFOIL_", "MLFLOW_")) and name != FORBID_SKIPS:
-            monkeypatch.delenv(name)
-    monkeypatch.delenv(FORBID_SKIPS, raising=False)
+    """A person's settings, and what an earlier test's code set, must not reach a test."""
+    for name in _foreign():
+        monkeypatch.delenv(name)
     monkeypatch.setenv("MLFLOW_DISABLE_TELEMETRY", "true")
 
 
