@@ -20,7 +20,7 @@ from pipelines import cli, settings
 _LIBRARIES = {
     "train": ("torch", "sklearn", "pyarrow"),
     "tracking": ("mlflow",),
-    "serve": ("onnxruntime", "starlette"),
+    "serve": ("onnxruntime", "uvicorn"),
     "data": ("dvc",),
     "kfp": ("kfp",),
 }

@@ -54,6 +54,26 @@ def test_a_second_load_starts_no_kfp_and_a_change_does(
     assert len(started) == 1
 
 
+def test_a_warm_workspace_needs_no_kfp_at_all(source: Path, tmp_path: Path) -> None:
+    """Poison stands where kfp would be found: whoever imports it, in any process, dies of it."""
+    command = "import sys; from pathlib import Path; from pipelines import compile; "
+    command += "compile.load(sys.argv[1], Path(sys.argv[2]))"
+    poison = tmp_path / "poison"
+    poison.mkdir()
+    (poison / "kfp.py").write_text("raise SystemExit('kfp was imported')")
+
+    def load() -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-c", command, str(source), str(tmp_path)],
+            env={"PYTHONPATH": str(poison)}, capture_output=True, text=True, check=False,
+            cwd=Path(__file__).parent.parent.parent,
+        )  # fmt: skip
+
+    assert "kfp was imported" in load().stderr
+    compile.load(str(source), tmp_path)
+    assert load().returncode == 0
+
+
 def test_damaged_ir_is_made_anew(source: Path, tmp_path: Path) -> None:
     first = compile.load(str(source), tmp_path)
     (kept,) = (tmp_path / "ir").glob("*.json")
@@ -100,7 +120,22 @@ def test_a_file_that_does_not_compile_is_one_sentence(
     assert "\n" not in str(refusal.value)
 
 
-@pytest.mark.parametrize("content", [b"\xff\xfe\x00", b"a: [", b"just text", b"", b"- 1\n- 2"])
+@pytest.mark.parametrize("content", [b"\xff\xfe", b"x = 1\0"])
+def test_a_binary_file_called_py_is_one_sentence(tmp_path: Path, content: bytes) -> None:
+    file = tmp_path / "wrong.py"
+    file.write_bytes(content)
+    with pytest.raises(InputError, match=r"wrong.py") as refusal:
+        compile.load(str(file), tmp_path)
+    assert "\n" not in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"\xff\xfe\x00", b"a: [", b"just text", b"", b"- 1\n- 2",
+        b"a: &a\n  b: *a\n", b"a: 2020-01-01", b"a: .nan",
+    ],
+)  # fmt: skip
 def test_what_is_not_ir_is_one_sentence(tmp_path: Path, content: bytes) -> None:
     file = tmp_path / "wrong.yaml"
     file.write_bytes(content)

@@ -81,3 +81,15 @@ def test_a_wrong_variable_is_one_sentence(environment: dict[str, str], words: st
 def test_a_missing_file_is_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match=r"none.toml cannot be read"):
         load(str(tmp_path / "none.toml"))
+
+
+def test_a_file_that_is_no_text_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "a.toml").write_bytes(b"\xff\xfe")
+    with pytest.raises(SettingsError, match=r"a.toml are not UTF-8 text"):
+        load(str(tmp_path / "a.toml"))
+
+
+def test_an_empty_variable_is_as_good_as_not_set() -> None:
+    """An empty TREFOIL_WORKSPACE would make the current directory the workspace."""
+    common, own = load(environment={"TREFOIL_WORKSPACE": "", "TREFOIL_PARALLEL": ""})
+    assert (common.workspace, own.parallel) == (".trefoil", 0)
