@@ -16,6 +16,8 @@ from infra.errors import InputError
 from infra.storage import write_whole
 
 GENERATIVE = Path(__file__).with_name("generative.py")
+_SEVERAL = "# made of several files\n"
+"""Begins the IR of a pipeline that imports files of the person's own; such IR is not kept."""
 _PINS = Path(__file__).parent.parent / "pyproject.toml"
 
 
@@ -36,9 +38,10 @@ def load(pipeline: str, workspace: Path) -> dict[str, Any]:
         document: dict[str, Any] = json.loads(kept.read_text(encoding="utf-8"))
     except (OSError, ValueError):  # not kept yet, or damaged: made anew
         text = _compile(source) if source.suffix == ".py" else content.decode(errors="replace")
-        text = _parsed(source, text)
-        _keep(kept, text)
-        document = json.loads(text)
+        parsed = _parsed(source, text)
+        if not text.startswith(_SEVERAL):  # a change of the other files would not be seen
+            _keep(kept, parsed)
+        document = json.loads(parsed)
     return document
 
 
@@ -106,6 +109,16 @@ def _lint(source: Path) -> None:
             )
 
 
+def _own(module: Any) -> bool:
+    """Whether a module is a file of the person's own, not Python's and not installed."""
+    import sysconfig
+
+    file = Path(getattr(module, "__file__", None) or sys.executable)
+    libraries = {"site-packages", "dist-packages"}
+    python = (sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib"), sys.executable)
+    return not libraries & set(file.parts) and not any(map(file.is_relative_to, python))
+
+
 def _main() -> None:
     """Compile the one pipeline of a file and print its IR."""
     import importlib.util
@@ -123,7 +136,10 @@ def _main() -> None:
         sys.exit(f"{sys.argv[1]} is not a Python file")
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module
+    before = set(sys.modules)
     spec.loader.exec_module(module)
+    if any(_own(sys.modules[name]) for name in sys.modules.keys() - before):
+        sys.stdout.write(_SEVERAL)
     names = vars(module).items()
     found = {name: each for name, each in names if isinstance(each, GraphComponent)}
     chosen = found.get(Path(sys.argv[1]).stem)

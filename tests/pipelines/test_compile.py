@@ -74,6 +74,20 @@ def test_a_warm_workspace_needs_no_kfp_at_all(source: Path, tmp_path: Path) -> N
     assert load().returncode == 0
 
 
+def test_a_change_in_a_file_that_the_pipeline_imports_is_seen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only the pipeline's own file names the kept IR: kept, it would hide the change."""
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    (tmp_path / "shared_words.py").write_text("WORD = 'one'")
+    file = tmp_path / "small.py"
+    text = SOURCE.format(condition="n == 1").replace('"b"', "shared_words.WORD")
+    file.write_text(f"import shared_words\n{text}")
+    assert "'one'" in str(compile.load(str(file), tmp_path))
+    (tmp_path / "shared_words.py").write_text("WORD = 'three'")
+    assert "'three'" in str(compile.load(str(file), tmp_path))
+
+
 def test_damaged_ir_is_made_anew(source: Path, tmp_path: Path) -> None:
     first = compile.load(str(source), tmp_path)
     (kept,) = (tmp_path / "ir").glob("*.json")
