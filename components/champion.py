@@ -33,7 +33,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         try:
             said = fetch(mlflow.address(os.environ), arguments.model_name, directory)
         except ProviderError as error:  # training need not wait for a registry that is down
-            said = f"not compared with a champion: {error}"
+            said = str(error)
             contract.write_json(directory / "champion.json", {"version": None, "why": said})
     print(said, file=sys.stderr)
 

@@ -7,8 +7,10 @@ verified, file by file, each time it is used; a damaged one is removed and the s
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -118,7 +120,8 @@ def _entry(
 
 def _discard(place: Path) -> None:
     """Rename before removal, so that no other run meets a half-removed entry."""
-    aside = place.with_name(f".{place.name}.damaged")
+    aside = place.with_name(f".{place.name}.{os.getpid()}.damaged")
     remove(aside)
-    place.rename(aside)
+    with contextlib.suppress(FileNotFoundError):  # another run found the damage first
+        place.rename(aside)
     remove(aside)

@@ -99,10 +99,11 @@ def _lint(source: Path) -> None:
     except ValueError as error:
         raise InputError(f"the pipeline {source} is not Python: {error}") from None
     for node in nodes:
-        if not isinstance(node, ast.Call) or not node.args:
+        if not isinstance(node, ast.Call):
             continue
-        name = node.func.attr if isinstance(node.func, ast.Attribute) else ""
-        if name in ("If", "Elif", "Condition") and isinstance(node.args[0], ast.BoolOp):
+        name = getattr(node.func, "attr", getattr(node.func, "id", ""))
+        given = [*node.args[:1], *(word.value for word in node.keywords if word.arg == "condition")]
+        if name in ("If", "Elif", "Condition") and any(isinstance(e, ast.BoolOp) for e in given):
             raise InputError(
                 f"the pipeline {source}, line {node.lineno}: dsl.{name} with and/or compiles to "
                 "its last part alone; let one step write a single boolean and compare that"

@@ -21,11 +21,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def rollback(arguments: argparse.Namespace) -> int:
     """Move the alias back, then the traffic. Raises TrefoilError; the alias then stays moved."""
-    done = registry.roll_back(arguments)
     place = providers.get(arguments.provider)
     common, _ = settings.load(place, arguments.settings, os.environ, {})
     workspace = Path(common.workspace)
     endpoint = importlib.import_module(f"infra.{place.name}.endpoint")
+    done = registry.roll_back(arguments)
     name = arguments.endpoint or done.name
     url = None
     if done.model and any(each.name == name for each in endpoint.endpoints(workspace=workspace)):

@@ -8,6 +8,7 @@ the source, so the whole of its package counts.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -20,6 +21,9 @@ from typing import TypedDict
 from infra.storage import write_whole
 
 _PYTHON = re.compile(r"python(3(\.\d+)?)?")
+_MODULES = (".py", ".pyc", ".pyi")
+_STARTS = ("-m", "-c", "-")
+_SHELLS = ("sh", "bash", "dash")
 _DYNAMIC = re.compile(r"\bimport_module\b|\b__import__\b")
 
 
@@ -58,13 +62,17 @@ class Sources:
         files: set[Path] = set()
         if command and _PYTHON.fullmatch(Path(command[0]).name):
             files.update(self._program(command[1:]))
+        if command[1:2] == ["-c"] and Path(command[0]).name in _SHELLS and len(command) > 2:
+            for line in re.split(r"[;&|\n]+", command[2]):
+                files.update(self._shell(line))
         files.update(self._named(command))
         return {self._label(file): self._fact(file)["digest"] for file in sorted(files)}
 
     def remember(self) -> None:
         """Save what was learnt, if anything was."""
         if self._changed:
-            write_whole(self._memory, json.dumps(self._facts))
+            with contextlib.suppress(OSError):  # without it the next run only reads them again
+                write_whole(self._memory, json.dumps(self._facts))
             self._changed = False
 
     def _label(self, file: Path) -> str:
@@ -76,9 +84,27 @@ class Sources:
             if os.path.isfile(word):  # noqa: PTH113  false, not an error, for a word too long
                 yield self._root / word
 
+    def _shell(self, line: str) -> set[Path]:
+        """The files of one simple command in a shell's line."""
+        import shlex
+
+        try:
+            words = shlex.split(line)
+        except ValueError:
+            return set()
+        while words and (words[0] == "exec" or re.fullmatch(r"\w+=.*", words[0])):
+            words.pop(0)
+        found = set(self._named(words))
+        if words and _PYTHON.fullmatch(Path(words[0]).name):
+            found |= self._program(words[1:])
+        return found
+
     def _program(self, arguments: list[str]) -> set[Path]:
+        arguments = _without_options(arguments)
         if arguments[:1] == ["-m"] and len(arguments) > 1:
-            return self._closure(_chain(self._root, arguments[1]), self._root)
+            start = _chain(self._root, arguments[1])
+            start += _chain(self._root, f"{arguments[1]}.__main__")
+            return self._closure(start, self._root)
         if arguments and arguments[0].endswith(".py") and (self._root / arguments[0]).is_file():
             script = self._root / arguments[0]
             return self._closure([script], script.parent)
@@ -96,7 +122,9 @@ class Sources:
             waiting += self._imported(file, fact["imports"], root)
             if fact["dynamic"]:
                 waiting += _package(file, root)
-        return found
+        return found | {
+            data for folder in {file.parent for file in found} for data in _data(folder)
+        }
 
     def _imported(self, file: Path, names: list[str], root: Path) -> list[Path]:
         found = []
@@ -116,6 +144,14 @@ class Sources:
             self._facts[str(file)] = fact
             self._changed = True
         return fact
+
+
+def _without_options(arguments: list[str]) -> list[str]:
+    """What an interpreter is to run: its own options, with the values of -W and -X, left out."""
+    at = 0
+    while at < len(arguments) and arguments[at].startswith("-") and arguments[at] not in _STARTS:
+        at += 2 if arguments[at] in ("-W", "-X") else 1
+    return arguments[at:]
 
 
 def _read(content: bytes) -> tuple[list[str], bool]:
@@ -151,6 +187,13 @@ def _chain(root: Path, module: str) -> list[Path]:
     places = [root.joinpath(*parts[: depth + 1]) for depth in range(len(parts))]
     files = [(place / "__init__.py", place.with_name(f"{place.name}.py")) for place in places]
     return [file for pair in files for file in pair if file.is_file()]
+
+
+def _data(folder: Path) -> list[Path]:
+    """The files beside a module that are no modules: tables and weights that it may read."""
+    if not (folder / "__init__.py").exists():
+        return []
+    return [each for each in folder.iterdir() if each.is_file() and each.suffix not in _MODULES]
 
 
 def _package(file: Path, root: Path) -> list[Path]:

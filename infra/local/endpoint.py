@@ -121,7 +121,11 @@ def _switch(place: Place, release: Release, port: int | None, deadline: float) -
     if before and before.current != release:
         previous = before.current
     record = Record(port, release, previous, candidate.id, time.time())
-    place.write(record)
+    try:
+        place.write(record)
+    except BaseException:
+        candidate.discard()
+        raise
     place.tidy()
     return place.look(record)
 

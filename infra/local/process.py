@@ -13,10 +13,12 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from infra.errors import InputError
+from infra.errors import InputError, ProviderError
 from infra.local.ending import Ending
 from infra.local.rundir import StepDirectory
 
+_PATIENCE = 10.0
+"""Seconds that a killed process has to be gone."""
 _PYTHONS = ("python", "python3")
 
 
@@ -29,6 +31,7 @@ class Process:
         """Start it. Raises InputError where the program is not on PATH."""
         self._started = time.monotonic()
         self._reaping = threading.RLock()
+        place.alive.unlink(missing_ok=True)  # whoever still holds the old one holds up nobody
         with place.alive.open("a+") as alive, log.open("wb") as out:
             fcntl.flock(alive, fcntl.LOCK_EX)
             self._popen = subprocess.Popen(
@@ -116,8 +119,14 @@ def end_orphan(place: StepDirectory, grace: float) -> bool:
             with contextlib.suppress(ValueError, ProcessLookupError, PermissionError):
                 alive.seek(0)
                 os.killpg(int(alive.read()), number)
-            if time.monotonic() > deadline:
+            late = time.monotonic() - deadline
+            if late > 0:
                 number = signal.SIGKILL
+            if late > _PATIENCE:
+                raise ProviderError(
+                    f"a process of an earlier run still holds {place.alive} and cannot be ended; "
+                    "end it by hand and give the same command again"
+                )
             time.sleep(0.05)
     return True
 

@@ -94,16 +94,15 @@ class RunDirectory:
         """Become the process that drives the run; False while another one does."""
         self.root.mkdir(parents=True, exist_ok=True)
         lock = (self.root / "lock").open("a+", encoding="utf-8")
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if not _taken(lock):
             lock.close()
             return False
         lock.truncate(0)
         lock.write(str(os.getpid()))
         lock.flush()
         self._lock = lock
-        self._events = (self.root / "events.jsonl").open("a", encoding="utf-8")
+        self._events = (self.root / "events.jsonl").open("a+", encoding="utf-8")
+        _close_line(self._events)
         return True
 
     def release(self) -> None:
@@ -186,6 +185,30 @@ class RunDirectory:
         """What was asked for."""
         found: dict[str, Json] = json.loads((self.root / "request.json").read_text("utf-8"))
         return found
+
+
+def _taken(lock: IO[str]) -> bool:
+    """Take the lock, unless a driver holds it: one that only looks lets go in a moment."""
+    for _ in range(200):
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        except BlockingIOError:
+            pass
+        try:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        fcntl.flock(lock, fcntl.LOCK_UN)
+        time.sleep(0.001)
+    return False
+
+
+def _close_line(file: IO[str]) -> None:
+    """End a line that a crash cut off, so that it does not swallow the next one."""
+    size = file.seek(0, os.SEEK_END)
+    if size and os.pread(file.fileno(), 1, size - 1) != b"\n":
+        file.write("\n")
 
 
 def run_ids(workspace: Path) -> list[str]:

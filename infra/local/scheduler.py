@@ -66,8 +66,8 @@ class Scheduler:
                         yield self._record(news)
                     else:
                         yield self._finish(*news)
-            self._ingredients.remember()
             yield self._record(self._conclusion(time.monotonic() - started))
+            self._ingredients.remember()
 
     def abandon(self) -> None:
         """End whatever still runs, at once; nothing does after a run's natural end."""
@@ -99,6 +99,9 @@ class Scheduler:
         except Missing as missing:
             reason = f"it takes an output of {missing}, which did not run"
             return self._enter(step, Event(step.name, "skipped", message=reason))
+        except OSError as error:
+            message = f"{step.name}: {told(error)}"
+            return self._enter(step, Event(step.name, "failed", message=message, code=1))
         except TrefoilError as error:
             code = error.exit_code
             return self._enter(step, Event(step.name, "failed", message=str(error), code=code))
@@ -127,8 +130,8 @@ class Scheduler:
                 place.link(entry)
                 return self._enter(step, Event(step.name, "cached"))
             message = f"what was kept of it is damaged ({wrong}); running it again" if wrong else ""
-        self._running += 1
         work = self._attempts.prepare(step, self._results, key)
+        self._running += 1
         threading.Thread(target=lambda: self._news.put((step, key, work())), daemon=True).start()
         commit = self._context().get("TREFOIL_GIT_COMMIT", "")
         return self._enter(step, Event(step.name, "running", message=message), commit=commit)

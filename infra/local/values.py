@@ -54,12 +54,11 @@ class Results:
         if isinstance(condition, All):
             return all(self.holds(part) for part in condition.conditions)
         left, right = self._operand(condition.left), self._operand(condition.right)
-        try:
-            return _COMPARE[condition.operator](left, right)
-        except TypeError:
+        if _kind(left) != _kind(right):
             raise StepFailed(
                 f"the condition {left!r} {condition.operator} {right!r} compares unlike things"
-            ) from None
+            )
+        return _COMPARE[condition.operator](left, right)
 
     def value(self, source: Source, inputs: Mapping[str, Source]) -> Json:
         """The value of an input parameter. Raises Missing."""
@@ -118,6 +117,11 @@ class Results:
                 "error": error,
             }
         )
+
+
+def _kind(value: Json) -> type:
+    """Numbers are alike; a boolean is none, whatever Python says."""
+    return float if isinstance(value, int) and not isinstance(value, bool) else type(value)
 
 
 def render(argument: Argument, fill: Callable[[str, str], str]) -> str:

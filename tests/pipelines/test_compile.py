@@ -115,6 +115,17 @@ def test_a_compound_condition_is_refused_by_its_line(
         compile.load(str(source), tmp_path)
 
 
+@pytest.mark.parametrize("call", ["If({0})", "dsl.If(condition={0})", "dsl.Elif({0})"])
+def test_no_spelling_of_a_compound_condition_passes(
+    source: Path, tmp_path: Path, call: str
+) -> None:
+    compound = call.format("n > 1 and n < 5")
+    text = SOURCE.format(condition="n > 1").replace("dsl.If(n > 1)", compound)
+    source.write_text(f"from kfp.dsl import If{text}")
+    with pytest.raises(InputError, match=r"with and/or compiles to its last part alone"):
+        compile.load(str(source), tmp_path)
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [

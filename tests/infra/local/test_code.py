@@ -59,6 +59,30 @@ def test_a_script_means_itself_and_what_lies_beside_it(project: Path) -> None:
     assert files(project, "python", "scripts/tool.py") == {"scripts/tool.py", "scripts/helper.py"}
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["python", "-u", "-X", "dev", "-m", "steps.train"],
+        ["sh", "-c", "cd . && A=b exec python -m steps.train --x 'y z'"],
+        ["bash", "-c", "python3 -m steps.train | tee log"],
+    ],
+)
+def test_the_same_module_is_found_however_it_is_started(project: Path, command: list[str]) -> None:
+    """A shell around a command, the commonest form of all, must not hide its code."""
+    assert {"steps/train.py", "science/late.py"} <= files(project, *command)
+
+
+def test_a_package_run_as_a_program_means_its_main(project: Path) -> None:
+    (project / "plugins/__main__.py").write_text("import scripts_of_it\n")
+    assert "plugins/__main__.py" in files(project, "python", "-m", "plugins")
+
+
+def test_a_table_beside_a_module_counts(project: Path) -> None:
+    """The catalogue of data sets is code too: a corrected class name must not be missed."""
+    (project / "science/table.toml").write_text("")
+    assert "science/table.toml" in files(project, "python", "-m", "steps.train")
+
+
 def test_any_file_named_on_the_command_line_counts(project: Path) -> None:
     assert files(project, "cat", "weights.bin", "--not-a-file") == {"weights.bin"}
 

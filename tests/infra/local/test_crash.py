@@ -239,6 +239,9 @@ def test_a_torn_event_line_is_passed_over(tmp_path: Path) -> None:
     with (directory.root / "events.jsonl").open("a") as events:
         events.write('{"step": "one", "sta')
     assert directory.status().state == "succeeded"
+    before = len(list(directory.events()))
+    again = run(tmp_path, step("one", makes=["o"]))
+    assert list(directory.events())[before:] == again, "the torn line took one along"
     assert states(run(tmp_path, step("one", makes=["o"])))[""] == "succeeded"
     assert directory.status().state == "succeeded"
 

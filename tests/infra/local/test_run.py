@@ -6,6 +6,7 @@ import json
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -117,11 +118,14 @@ def test_a_value_of_the_wrong_type_fails_the_step_that_wrote_it(tmp_path: Path) 
     assert "n must be a whole number" in said(events, "bad")
 
 
-def test_a_condition_on_unlike_things_fails_and_is_not_taken_for_false(tmp_path: Path) -> None:
+@pytest.mark.parametrize("operator", [">", "==", "!="])
+def test_a_condition_on_unlike_things_fails_and_is_not_taken_for_false(
+    tmp_path: Path, operator: Any
+) -> None:
     """kfp's own local runner turns this into False and skips deploy without a word."""
     steps = [
         step("word", "open(place['s'], 'w').write('a')", values={"s": "STRING"}),
-        step("then", makes=["o"], when=Compare(">", Output("word", "s"), Constant(2))),
+        step("then", makes=["o"], when=Compare(operator, Output("word", "s"), Constant(2))),
     ]
     events = run(tmp_path, *steps)
     assert states(events)["then"] == "failed"
