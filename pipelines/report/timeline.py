@@ -74,7 +74,7 @@ def sittings(moments: Iterable[Moment], now: float | None) -> list[Sitting]:
                 Bar(event.step, event.state, first, max(end, first), event.attempt, event.seconds)
             )
         else:
-            begun[event.step] = at
+            begun.setdefault(event.step, at)  # a retry goes on from where the first attempt began
     if start is not None and end is not None:
         state: State = "cancelled" if now is None else "running"
         found.append(_sitting(start, max(end, now or end), bars, begun, state))
