@@ -16,7 +16,13 @@ _NOUNS: dict[str, Any] = {
         nouns.Step, nouns.Plan,
     )
 }  # fmt: skip
-_AS_IT_IS = {("Constant", "value"), ("Plan", "parameters"), ("Step", "env"), ("Step", "platforms")}
+_AS_IT_IS = {
+    ("Constant", "value"),
+    ("Plan", "parameters"),
+    ("Plan", "source"),
+    ("Step", "env"),
+    ("Step", "platforms"),
+}
 """Fields that hold the person's own data, in which nothing is a noun whatever it looks like."""
 
 

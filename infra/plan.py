@@ -1,7 +1,7 @@
 """The nouns: what a pipeline is once it has been read, wherever it will run.
 
 Everything here is frozen data: named tuples, since making thirty dataclasses would take a third of
-the time of a cached run. ``pipelines.ir`` makes a Plan from KFP IR, a provider lowers it
+the time of a cached run. ``infra.ir`` makes a Plan from KFP IR, a provider lowers it
 to a Request, and the rest of the words describe a run as it goes.
 """
 
@@ -126,6 +126,7 @@ class Retry(NamedTuple):
 class Step(NamedTuple):
     """One container: its command, where its inputs come from, and when it may run.
 
+    ``task`` is where the IR has it: the names of the tasks from the root down to it.
     ``parameters`` and ``artifacts`` map an output's name to its KFP type. ``after`` are the steps
     that must have ended first; ``always`` runs the step even if they failed or were skipped.
     """
@@ -145,6 +146,7 @@ class Step(NamedTuple):
     timeout: float | None = None
     resources: Resources = Resources()
     platforms: Mapping[str, Json] = _NOTHING
+    task: tuple[str, ...] = ()
 
     def needs(self) -> tuple[str, ...]:
         """Names of the steps that must have ended before this one can start."""
@@ -157,12 +159,16 @@ class Step(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """A pipeline, read and bound to its parameters. Steps stand in an order they could run in."""
+    """A pipeline, read and bound to its parameters. Steps stand in an order they could run in.
+
+    ``source`` is the IR that it was read from, for the places that take IR themselves.
+    """
 
     name: str
     steps: tuple[Step, ...]
     parameters: Mapping[str, Json] = _NOTHING
     description: str = ""
+    source: Mapping[str, Any] = _NOTHING
 
     def step(self, name: str) -> Step:
         """Return the step called ``name``. Raises KeyError."""

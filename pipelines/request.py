@@ -10,11 +10,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from infra import ir
 from infra import provider as providers
 from infra.errors import InputError, nearest
 from infra.plan import Json, Plan, Request, Resources, Step
 from infra.provider import Provider
-from pipelines import compile, ir, settings
+from pipelines import compile, settings
 from pipelines.checks import check
 from pipelines.ledger import Ledger, run_id
 

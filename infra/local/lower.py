@@ -29,7 +29,7 @@ def lower(plan: Plan, settings: LocalSettings, run_id: str) -> Request:
         if getattr(settings, name) < 0:
             raise SettingsError(f"the setting {name} is {getattr(settings, name)}; it is 0 or more")
     steps = tuple(_bound(step, plan) for step in plan.steps)
-    bound = plan._replace(steps=steps)
+    bound = plan._replace(steps=steps, source={})
     body: dict[str, Json] = {"plan": to_data(bound), "parallel": settings.parallel}
     return Request("local", run_id, bound, body, _notes(plan))
 

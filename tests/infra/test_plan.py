@@ -70,7 +70,7 @@ def test_the_digest_is_of_the_meaning() -> None:
         {"inputs": {"x": ONE}}, {"parameters": {"o": "STRING"}}, {"artifacts": {"o": "a"}},
         {"after": ("a",)}, {"when": Compare("==", ONE, ONE)}, {"always": True}, {"cache": False},
         {"retry": Retry(1)}, {"timeout": 1.0}, {"resources": Resources(spot=True)},
-        {"platforms": {"kubernetes": {}}},
+        {"platforms": {"kubernetes": {}}}, {"task": ("a", "b")},
     ],
     ids=lambda changes: next(iter(changes)),
 )  # fmt: skip

@@ -11,9 +11,10 @@ from typing import Any
 
 import pytest
 
+from infra import ir
 from infra import provider as providers
 from infra.plan import to_data
-from pipelines import compile, ir
+from pipelines import compile
 
 GOLDEN = Path(__file__).parent.parent / "golden"
 IR = GOLDEN / "generative.json"

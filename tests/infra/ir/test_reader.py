@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from infra import ir
 from infra.errors import InputError
 from infra.plan import (
     All,
@@ -27,9 +28,9 @@ from infra.plan import (
     Template,
     Token,
 )
-from pipelines import compile, ir
+from pipelines import compile
 
-FEATURES = Path(__file__).parent.parent / "plans" / "features.py"
+FEATURES = Path(__file__).parents[2] / "plans" / "features.py"
 Document = dict[str, Any]
 SCORE = Compare(">", Output("make", "score"), Constant(0.5))
 

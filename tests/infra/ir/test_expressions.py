@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from infra.errors import InputError
+from infra.ir.expressions import parse_argument, parse_condition
 from infra.plan import All, Compare, Condition, Constant, Not, Parameter, Source, Token
 from pipelines.conditions import words
-from pipelines.ir.expressions import parse_argument, parse_condition
 
 
 def parse(text: str) -> Condition:

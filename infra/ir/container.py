@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from infra.errors import InputError
+from infra.ir.expressions import parse_argument
+from infra.ir.form import REFUSED, Node, check
 from infra.plan import Constant, Json, Parameter, Resources, Retry, Source, as_text
 from infra.values import quantity, seconds
-from pipelines.ir.expressions import parse_argument
-from pipelines.ir.form import REFUSED, Node, check
 
 
 def container(executor: Node, name: str) -> Node:

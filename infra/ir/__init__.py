@@ -13,9 +13,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from infra.errors import InputError
+from infra.ir.form import SCHEMA_VERSION, Node, check
+from infra.ir.reader import Reader
 from infra.plan import Json, Plan
-from pipelines.ir.form import SCHEMA_VERSION, Node, check
-from pipelines.ir.reader import Reader
 
 
 def declared(document: Node) -> Mapping[str, Node]:
@@ -37,7 +37,8 @@ def read(document: Node, given: Mapping[str, Json] | None = None) -> Plan:
     pipeline = _pipeline(document)
     check(pipeline, "pipeline", "the pipeline")
     try:
-        return Reader(pipeline, document.get("platforms") or {}).plan(given or {})
+        plan = Reader(pipeline, document.get("platforms") or {}).plan(given or {})
+        return plan._replace(source=document)
     except (KeyError, TypeError, AttributeError, IndexError, ValueError, RecursionError) as error:
         raise InputError(
             f"this IR is damaged: {type(error).__name__} {error} while reading it; compile it anew"

@@ -8,13 +8,14 @@ from typing import Any
 
 import pytest
 
+from infra import ir
 from infra import provider as providers
 from infra.errors import InputError
 from infra.local.values import Results
 from infra.plan import All, Compare, Constant, FinalStatus, Output, Parameter, Plan, Step
-from pipelines import compile, ir
+from pipelines import compile
 
-SCOPES = Path(__file__).parent.parent / "plans" / "scopes.py"
+SCOPES = Path(__file__).parents[2] / "plans" / "scopes.py"
 Document = dict[str, Any]
 
 

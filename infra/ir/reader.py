@@ -6,6 +6,10 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
 from infra.errors import InputError
+from infra.ir.container import container, known, resources, retry
+from infra.ir.expressions import parse_argument, parse_condition
+from infra.ir.form import Node, check
+from infra.ir.names import Path, in_order, step_names
 from infra.plan import (
     All,
     Condition,
@@ -23,10 +27,6 @@ from infra.plan import (
     operands,
 )
 from infra.values import bind, neat
-from pipelines.ir.container import container, known, resources, retry
-from pipelines.ir.expressions import parse_argument, parse_condition
-from pipelines.ir.form import Node, check
-from pipelines.ir.names import Path, in_order, step_names
 
 
 class _Scope(NamedTuple):
@@ -252,6 +252,7 @@ class Reader:
             timeout=float(deadline) if deadline else None,
             resources=resources(spec.get("resources", {}), fixed, name),
             platforms=platforms,
+            task=scope.path,
         )
 
     def _used(self, inputs: Mapping[str, Source], component: Node) -> dict[str, Source]:

@@ -11,11 +11,12 @@ from typing import Any
 
 import pytest
 
+from infra import ir
 from infra import provider as providers
 from infra.errors import TrefoilError
-from pipelines import compile, ir
+from pipelines import compile
 
-PLANS = Path(__file__).parent.parent / "plans"
+PLANS = Path(__file__).parents[2] / "plans"
 JUNK: list[Any] = [
     None, 7, -1.5, "", "x", [], {}, ["x"], {"x": 1}, True, "{{$", "{{$.a}}", "{{$}}", "9" * 20,
 ]  # fmt: skip
