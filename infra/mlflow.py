@@ -44,9 +44,13 @@ _REVISION = re.compile(r"^(down_)?revision\s*(?::[^=]+)?=\s*[\"'](\w+)", re.MULT
 
 
 def address(environment: Mapping[str, str]) -> str:
-    """Where MLflow is: MLFLOW_TRACKING_URI, or else a database in the workspace."""
+    """Where MLflow is: MLFLOW_TRACKING_URI, or else a database in the workspace.
+
+    It has a folder of its own there: a step in a container is given that, not the workspace.
+    """
     workspace = Path(environment.get("TREFOIL_WORKSPACE") or ".trefoil").resolve()
-    return environment.get("MLFLOW_TRACKING_URI") or f"{_SQLITE}{workspace / 'mlflow.db'}"
+    own = workspace / "mlflow" / "mlflow.db"
+    return environment.get("MLFLOW_TRACKING_URI") or f"{_SQLITE}{own}"
 
 
 def exists(uri: str) -> bool:

@@ -50,8 +50,10 @@ def _context(prepared: Prepared) -> dict[str, str]:
         "TREFOIL_WORKSPACE": str(workspace),
     }
     if prepared.common.tracking_uri != "none":
-        uri = prepared.common.tracking_uri or f"sqlite:///{workspace / 'mlflow.db'}"
-        found["MLFLOW_TRACKING_URI"] = uri
+        from infra.mlflow import address
+
+        given = prepared.common.tracking_uri
+        found["MLFLOW_TRACKING_URI"] = address({**found, "MLFLOW_TRACKING_URI": given})
         found["MLFLOW_EXPERIMENT_NAME"] = prepared.common.experiment
         found["TREFOIL_TRACKING"] = str(_spool(prepared))
     return found

@@ -30,9 +30,9 @@ def made_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(name="uri")
 def made_uri(template: Path, tmp_path: Path) -> str:
     """The address of an empty database of the test's own."""
-    (tmp_path / "ws").mkdir()
-    shutil.copyfile(template, tmp_path / "ws" / "mlflow.db")
-    return f"sqlite:///{tmp_path / 'ws' / 'mlflow.db'}"
+    (tmp_path / "ws" / "mlflow").mkdir(parents=True)
+    shutil.copyfile(template, tmp_path / "ws" / "mlflow" / "mlflow.db")
+    return f"sqlite:///{tmp_path / 'ws' / 'mlflow' / 'mlflow.db'}"
 
 
 def outputs(

@@ -140,6 +140,6 @@ def test_where_nothing_is_registered_nothing_is_made(
 
 def test_none_turns_off_tracking_and_not_the_registry(tmp_path: Path) -> None:
     found = registry.tracking_uri(settings.Settings(workspace=str(tmp_path), tracking_uri="none"))
-    assert found == f"sqlite:///{tmp_path / 'mlflow.db'}"
+    assert found == f"sqlite:///{tmp_path / 'mlflow' / 'mlflow.db'}"
     there = settings.Settings(tracking_uri="http://host")
     assert registry.tracking_uri(there) == "http://host"
