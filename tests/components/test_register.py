@@ -74,7 +74,7 @@ def test_nothing_in_it_is_pickled(
     tmp_path: Path, uri: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     call(outputs(tmp_path / "a"), uri, monkeypatch)
-    suffixes = {file.suffix for file in (tmp_path / "ws" / "mlartifacts").rglob("*.*")}
+    suffixes = {file.suffix for file in (tmp_path / "ws" / "mlflow" / "mlartifacts").rglob("*.*")}
     assert suffixes == {".py", ".yaml", ".txt", ".json", ".onnx", ".npz"}, "npz is the test model's"
 
 
@@ -342,7 +342,7 @@ def test_a_model_altered_in_the_store_is_not_handed_out(
     tmp_path: Path, uri: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     call(outputs(tmp_path / "a"), uri, monkeypatch)
-    [file] = (tmp_path / "ws" / "mlartifacts").rglob("score.onnx")
+    [file] = (tmp_path / "ws" / "mlflow" / "mlartifacts").rglob("score.onnx")
     file.write_bytes(file.read_bytes()[:-1] + b"x")
     version = Registry(uri).champion(NAME)
     assert isinstance(version, Version)
