@@ -18,9 +18,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from components.delivery import Delivery
-from components.spool import RUN, redacted
+from components.spool import RUN
 from infra import mlflow
 from infra.errors import CredentialsError, InputError
+from infra.redaction import redacted
 
 _POLL = 0.2
 _LONGEST = 15.0
@@ -120,7 +121,7 @@ def _alone(spool: Path) -> Iterator[bool]:
 
 def _log(text: str) -> None:
     moment = time.strftime("%Y-%m-%d %H:%M:%S")
-    print(f"{moment} {redacted(mlflow.redacted(text))}", flush=True)
+    print(f"{moment} {redacted(text)}", flush=True)
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from components.sink import PARENT, Sink, metric, params, tags
 from components.spool import RUN
 from infra import mlflow
+from infra.redaction import redacted
 from infra.storage import remove, write_whole
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ class Delivery:
             return False
         with contextlib.suppress(StopIteration, OSError):
             facts = next(self._lines(RUN, 0)).data.get("run", {})
-            return facts.get("server") in ("", mlflow.redacted(self._uri))
+            return facts.get("server") in ("", redacted(self._uri))
         return False
 
     def ended(self) -> bool:

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from components import contract, tracking
-from components.spool import redacted
+from infra.redaction import redacted
 from training.errors import InputError
 
 _ENDINGS = {

@@ -14,22 +14,20 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from infra.redaction import redacted
+
 RUN = "_run"
 """Stem of the file about the whole run; no step is called so."""
 _UNWRITTEN = 16 * 2**20
 """Bytes kept in memory while the disk takes none."""
-
-_USER = re.compile(r"(?<=://)[^/@\s]+@")
-_SIGNED = re.compile(r"(?i)([?&][^=&\s]*(?:sig|token|secret|password|credential)[^=&\s]*=)[^&\s]+")
-_VARIABLE = re.compile(r"(?i)(password|passwd|secret|token|credentials?|_key|connection_string)$")
-_NAMED = re.compile(r"(?i)(password|passwd|secret|credentials?|(api|access|account)_?(key|token))$")
+LOST = "tracking.lost_lines"
+"""Tag of a step that told more than the disk took."""
 
 
 class Lines:
@@ -42,24 +40,38 @@ class Lines:
         size = os.fstat(self._handle).st_size
         cut = size > 0 and os.pread(self._handle, 1, size - 1) != b"\n"
         self._unwritten = b"\n" if cut else b""
-        self._complained = False
+        self._lost = self._lost_told = 0
+        self._said = set[str]()
 
     def write(self, lines: list[dict[str, Any]]) -> None:
-        """Append. A full disk is told once, and never stops the step."""
-        if len(self._unwritten) < _UNWRITTEN:
-            self._unwritten += "".join(f"{json.dumps(line)}\n" for line in lines).encode()
+        """Append. What a full disk costs is said once and tagged; it never stops the step."""
+        self._flush()
+        if lines and len(self._unwritten) >= _UNWRITTEN:
+            self._lost += len(lines)
+            self._say("lost", "too much waits for it, so what the step tells now is left out")
+            return
+        if self._lost > self._lost_told:
+            lines = [{"tags": {LOST: str(self._lost)}}, *lines]
+            self._lost_told = self._lost
+        self._unwritten += "".join(f"{json.dumps(line)}\n" for line in lines).encode()
+        self._flush()
+
+    def close(self) -> None:
+        """Let go of the file."""
+        os.close(self._handle)
+
+    def _flush(self) -> None:
         try:
             while self._unwritten:
                 written = os.write(self._handle, self._unwritten)
                 self._unwritten = self._unwritten[written:]
         except OSError as error:
-            if not self._complained:
-                say(f"{self._path} cannot be written ({error.strerror}); the step goes on")
-            self._complained = True
+            self._say("waits", f"it cannot be written ({error.strerror}); the step goes on")
 
-    def close(self) -> None:
-        """Let go of the file."""
-        os.close(self._handle)
+    def _say(self, what: str, words: str) -> None:
+        if what not in self._said:
+            say(f"{self._path}: {words}")
+        self._said.add(what)
 
 
 def append(path: Path, line: dict[str, Any]) -> None:
@@ -96,21 +108,6 @@ def run_facts(run_id: str, environment: Mapping[str, str], alone: bool) -> dict[
     }
 
 
-def texts(values: Mapping[str, object]) -> dict[str, str]:
-    """Values as text, without secrets: by their name, by their form, by the environment's."""
-    return {name: "***" if _NAMED.search(name) else _text(value) for name, value in values.items()}
-
-
-def redacted(text: str) -> str:
-    """The text without credentials in URLs and without the environment's secrets."""
-    if "://" in text:
-        text = _SIGNED.sub(r"\1***", _USER.sub("***@", text))
-    for name, value in os.environ.items():
-        if len(value) >= 8 and value in text and _VARIABLE.search(name):
-            text = text.replace(value, "***")
-    return text
-
-
 def now() -> int:
     """The time in milliseconds, as MLflow has it."""
     return time.time_ns() // 1_000_000
@@ -119,10 +116,3 @@ def now() -> int:
 def say(text: str) -> None:
     """Tell a person, who reads the step's log."""
     print(f"note: {text}", file=sys.stderr, flush=True)
-
-
-def _text(value: object) -> str:
-    plain = isinstance(value, str | int | float | type(None)) or not isinstance(
-        value, dict | list | tuple
-    )
-    return redacted(str(value) if plain else json.dumps(value, default=str))

@@ -29,8 +29,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from components.spool import RUN, Lines, append, now, redacted, run_facts, say, texts
+from components.spool import RUN, Lines, append, now, run_facts, say
 from components.usage import Usage
+from infra.redaction import redacted, texts
 
 if TYPE_CHECKING:
     import subprocess

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from infra.errors import CredentialsError, InputError, ProviderError, TrefoilError
+from infra.redaction import redacted
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -153,11 +154,6 @@ def pipeline_run(
         if first != mine:
             client.delete_run(mine)
         return first
-
-
-def redacted(uri: str) -> str:
-    """The address without a name and password in it."""
-    return re.sub(r"(?<=://)[^/@\s]+@", "***@", uri)
 
 
 def _runs(client: MlflowClient, where: str, run_id: str) -> list[str]:

@@ -163,34 +163,43 @@ def test_no_secret_is_written(place: Path, monkeypatch: pytest.MonkeyPatch, tmp_
     monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", SECRET)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"https://me:{SECRET}@mlflow.example")
     with tracking.open() as track:
+        track.params({"config": '{"steps": 5, "hub": {"HF_TOKEN": "hf_deep"}}'})
+        track.tags({"env": [{"password": "hf_deep"}]})
         track.params({"uri": "https://me:hunter2hunter@host/x?sig=a1b2c3&page=2", "n": 3})
         track.params({"api_key": "abc", "nested": {"auth": f"Bearer {SECRET}"}, "sort_key": "name"})
         track.tags({"note": f"failed for {SECRET}"}, run=True)
         track.dataset("d", "0" * 32, "s3://AKIA:hunter2hunter@bucket/key")
     spool.append(place / "_run.jsonl", {"run": spool.run_facts("r", os.environ, False)})
     text = "".join(file.read_text() for file in place.glob("*.jsonl"))
-    for secret in (SECRET, "hunter2hunter", "a1b2c3", "abc"):
+    for secret in (SECRET, "hunter2hunter", "a1b2c3", "abc", "hf_deep"):
         assert secret not in text
     params = {name: value for found in told(place, "params") for name, value in found.items()}
     assert params["uri"] == "https://***@host/x?sig=***&page=2"
     assert (params["n"], params["sort_key"], params["api_key"]) == ("3", "name", "***")
 
 
-def test_a_full_disk_stops_neither_the_step_nor_loses_what_it_told(
-    place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    real, room = os.write, [40]
+@pytest.fixture
+def room(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Bytes that the disk still takes, as the one item of a list."""
+    real, left = os.write, [1 << 30]
 
     def write(handle: int, data: bytes) -> int:
         if not data.startswith(b"note") and handle > 2:
-            if room[0] <= 0:
+            if left[0] <= 0:
                 raise OSError(errno.ENOSPC, "No space left on device")
-            data = data[: room[0]]
-            room[0] -= len(data)
+            data = data[: left[0]]
+            left[0] -= len(data)
         return real(handle, data)
 
-    track = tracking.open()
     monkeypatch.setattr(os, "write", write)
+    return left
+
+
+def test_a_full_disk_stops_neither_the_step_nor_loses_what_it_told(
+    place: Path, room: list[int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    track = tracking.open()
+    room[0] = 40
     for step in range(100):
         track.metrics({"loss": 0.5}, step)
         track.flush()
@@ -198,6 +207,38 @@ def test_a_full_disk_stops_neither_the_step_nor_loses_what_it_told(
     room[0] = 1 << 30  # somebody made room
     track.close()
     assert [step for _, _, step in points(place)] == list(range(100))
+    assert not any(spool.LOST in tags for tags in told(place, "tags"))
+
+
+def test_what_is_beyond_the_memory_for_a_full_disk_is_counted_in_the_run_record(
+    place: Path,
+    room: list[int],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """A curve with a hole in it that nobody tells of is taken for the whole."""
+    monkeypatch.setattr(spool, "_UNWRITTEN", 200)
+    monkeypatch.setattr(tracking, "_SAMPLE", 1e9)
+    track = tracking.open()
+    step = 0
+    for _ in range(2):
+        room[0] = 0
+        for _ in range(50):
+            track.metrics({"loss": 0.5}, step)
+            track.flush()
+            step += 1
+        room[0] = 1 << 30
+        track.metrics({"loss": 0.5}, step)
+        track.flush()
+        step += 1
+    track.close()
+    kept = {step for _, _, step in points(place)}
+    assert {0, 50, 51, 101} <= kept, "what came before and after a gap is there"
+    counts = [int(tags[spool.LOST]) for tags in told(place, "tags") if spool.LOST in tags]
+    assert len(counts) == 2
+    assert counts[-1] == 102 - len(kept) > 50
+    said = capsys.readouterr().err
+    assert said.count("No space left") == said.count("is left out") == 1
 
 
 def test_a_spool_that_cannot_be_written_is_said_and_that_is_all(
@@ -271,7 +312,7 @@ def test_it_imports_the_standard_library_alone() -> None:
     code = (
         "import sys; before = set(sys.modules); from components import tracking; "
         "new = {name.partition('.')[0] for name in set(sys.modules) - before}; "
-        "print(sorted(new - set(sys.stdlib_module_names) - {'components'}))"
+        "print(sorted(new - set(sys.stdlib_module_names) - {'components', 'infra'}))"
     )
     run = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, check=True, capture_output=True, text=True
