@@ -82,7 +82,7 @@ class Attempts:
 
         def fill(kind: str, name: str) -> str:
             if kind == "parameter":
-                return as_text(results.value(step.inputs[name], step.inputs))
+                return as_text(results.value(step.inputs[name], step))
             if kind == "input_path":
                 return str(results.artifact(step.inputs[name])[0])
             if kind == "run":

@@ -30,7 +30,7 @@ class Ingredients:
             if self._results.is_artifact(source, self._steps):
                 inputs[name] = f"sha256:{self._results.artifact(source)[1]}"
             else:
-                inputs[name] = self._results.value(source, step.inputs)
+                inputs[name] = self._results.value(source, step)
         words = ["".join(token.text for token in argument) for argument in step.argv]
         asked = {token.text for arg in step.argv for token in arg if token.kind == "run"}
         return {

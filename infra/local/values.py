@@ -53,30 +53,24 @@ class Results:
             return not self.holds(condition.condition)
         if isinstance(condition, All):
             return all(self.holds(part) for part in condition.conditions)
-        left, right = self._operand(condition.left), self._operand(condition.right)
+        left, right = self._plain(condition.left), self._plain(condition.right)
         if _kind(left) != _kind(right):
             raise StepFailed(
                 f"the condition {left!r} {condition.operator} {right!r} compares unlike things"
             )
         return _COMPARE[condition.operator](left, right)
 
-    def value(self, source: Source, inputs: Mapping[str, Source]) -> Json:
-        """The value of an input parameter. Raises Missing."""
-        if isinstance(source, Constant):
-            return source.value
-        if isinstance(source, Template):
-            return "".join(
-                self.run_field(token.text, "")
-                if token.kind == "run"
-                else token.text
-                if token.kind == "text"
-                else as_text(self.value(inputs[token.text], inputs))
-                for token in source.argument
-            )
-        if isinstance(source, FinalStatus):
-            return self._final_status(source)
-        output = self._produced(source)
-        return self.entries[output.step].values[output.name]
+    def value(self, source: Source, step: Step) -> Json:
+        """The value of an input parameter of ``step``. Raises Missing."""
+        if not isinstance(source, Template):
+            return self._plain(source)
+
+        def fill(kind: str, name: str) -> str:
+            if kind == "run":
+                return self.run_field(name, step.name)
+            return as_text(self.value(step.inputs[name], step))
+
+        return render(source.argument, fill)
 
     def artifact(self, source: Source) -> tuple[Path, str]:
         """Where an input artefact lies, and the digest of its content. Raises Missing."""
@@ -99,8 +93,14 @@ class Results:
                 return output
         raise Missing(", ".join(output.step for output in outputs_of(source)))
 
-    def _operand(self, source: Source) -> Json:
-        return self.value(source, {})
+    def _plain(self, source: Source) -> Json:
+        """The value of a source that is no text put together for a step, as in a condition."""
+        if isinstance(source, Constant):
+            return source.value
+        if isinstance(source, FinalStatus):
+            return self._final_status(source)
+        output = self._produced(source)
+        return self.entries[output.step].values[output.name]
 
     def _final_status(self, source: FinalStatus) -> str:
         failed = [name for name in source.steps if self.states.get(name) == "failed"]

@@ -10,6 +10,11 @@ def say(what: str, said: OutputPath(str)):
 
 
 @dsl.container_component
+def call_me(what: str):
+    return dsl.ContainerSpec(image="i", command=["echo"], args=[what])
+
+
+@dsl.container_component
 def for_loop(score: OutputPath(float)):
     return dsl.ContainerSpec(image="i", command=["score"], args=[score])
 
@@ -28,6 +33,7 @@ def innermost(name: str):
 def inner(name: str):
     say(what=f"<{name}>")
     innermost(name=f"{name}!")
+    call_me(what=f"{dsl.PIPELINE_TASK_NAME_PLACEHOLDER} in {dsl.PIPELINE_JOB_NAME_PLACEHOLDER}")
 
 
 @dsl.pipeline(name="scopes")

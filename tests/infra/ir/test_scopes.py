@@ -45,7 +45,13 @@ def test_text_means_what_it_meant_where_it_was_written(plan: Plan, step: str, te
     would hold itself for ever."""
     place = providers.get("local")
     found = place.lower(plan, place.settings(), "r").plan.step(step)
-    assert Results("r").value(found.inputs["what"], found.inputs) == text
+    assert Results("r").value(found.inputs["what"], found) == text
+
+
+def test_a_steps_own_name_may_be_given_as_an_input(plan: Plan) -> None:
+    """kfp writes it as an input's value too, beside its own command: it must not come out empty."""
+    found = plan.step("inner.call-me")
+    assert Results("r").value(found.inputs["what"], found) == "inner.call-me in r"
 
 
 def test_a_step_inside_waits_for_what_its_text_is_made_of(plan: Plan) -> None:
