@@ -87,10 +87,11 @@ def build(path: str, config: Any, spec: Spec, seed: int) -> Model:
 def find(path: str) -> type[Model]:
     """The class called "module:Class", which must be one of ours. Raises InputError."""
     module, _, name = path.partition(":")
-    if not module.startswith("training.models."):
+    inside = module.removeprefix("training.models.")
+    if inside == module:
         raise InputError(f"{path} is no model of this code; only its own are loaded")
-    try:
-        found = getattr(importlib.import_module(module), name)
+    try:  # the package by name, so that a cache of steps sees how far this reaches
+        found = getattr(importlib.import_module(f"training.models.{inside}"), name)
     except (ImportError, AttributeError):
         raise InputError(f"{path} is no model of this code") from None
     if not (isinstance(found, type) and issubclass(found, Model)):

@@ -16,12 +16,14 @@ import difflib
 import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from training.configs import LoopConfig, VAEConfig
 from training.errors import InputError
-from training.metrics import Gate
 from training.schedules import Ramp, Scheduled
+
+if TYPE_CHECKING:
+    from training.metrics import Gate
 
 Config = TypeVar("Config")
 

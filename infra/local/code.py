@@ -2,8 +2,8 @@
 
 ``python -m package.module`` means that file and every file of the project that it imports,
 directly or not; ``python file.py`` likewise; any other file named on the command line means itself.
-Where a file imports by name at run time (importlib), which modules it takes cannot be read from
-the source, so the whole of its package counts.
+Where a file imports by name at run time (importlib), all that the name may be counts: the package
+that the source names (``f"training.models.{name}"``), else the whole top-level package it is in.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ _PYTHON = re.compile(r"python(3(\.\d+)?)?")
 _MODULES = (".py", ".pyc", ".pyi")
 _STARTS = ("-m", "-c", "-")
 _SHELLS = ("sh", "bash", "dash")
-_DYNAMIC = re.compile(r"\bimport_module\b|\b__import__\b")
+_FORMAT = 2
+"""Of what is remembered; what was remembered by other rules is read anew."""
 
 
 class _Fact(TypedDict):
@@ -32,8 +33,8 @@ class _Fact(TypedDict):
 
     stat: list[int]
     digest: str
-    imports: list[str]
-    dynamic: bool
+    modules: list[str]
+    packages: list[str]
 
 
 def environment() -> str:
@@ -119,28 +120,25 @@ class Sources:
                 continue
             found.add(file)
             fact = self._fact(file)
-            waiting += self._imported(file, fact["imports"], root)
-            if fact["dynamic"]:
-                waiting += _package(file, root)
+            for name in fact["modules"]:
+                waiting += _chain(root, _absolute(name, file, root))
+            for package in fact["packages"]:
+                waiting += _package(root, package or file.relative_to(root).parts[0])
         return found | {
             data for folder in {file.parent for file in found} for data in _data(folder)
         }
 
-    def _imported(self, file: Path, names: list[str], root: Path) -> list[Path]:
-        found = []
-        for name in names:
-            found += _chain(root, _absolute(name, file, root))
-        return found
-
     def _fact(self, file: Path) -> _Fact:
         found = file.stat()
-        stat = [found.st_mtime_ns, found.st_ctime_ns, found.st_size, found.st_ino]
+        stat = [_FORMAT, found.st_mtime_ns, found.st_ctime_ns, found.st_size, found.st_ino]
         fact = self._facts.get(str(file))
         if fact is None or fact["stat"] != stat:
+            from infra.local import imports  # it loads ast, and most runs remember every file
+
             content = file.read_bytes()
-            imports, dynamic = _read(content) if file.suffix == ".py" else ([], False)
+            modules, packages = imports.read(content if file.suffix == ".py" else b"")
             digest = hashlib.sha256(content).hexdigest()
-            fact = _Fact(stat=stat, digest=digest, imports=imports, dynamic=dynamic)
+            fact = _Fact(stat=stat, digest=digest, modules=modules, packages=packages)
             self._facts[str(file)] = fact
             self._changed = True
         return fact
@@ -152,25 +150,6 @@ def _without_options(arguments: list[str]) -> list[str]:
     while at < len(arguments) and arguments[at].startswith("-") and arguments[at] not in _STARTS:
         at += 2 if arguments[at] in ("-W", "-X") else 1
     return arguments[at:]
-
-
-def _read(content: bytes) -> tuple[list[str], bool]:
-    """The modules that a source file imports, and whether it also imports by name at run time."""
-    import ast
-
-    try:
-        text = content.decode()
-        nodes = list(ast.walk(ast.parse(text)))
-    except (SyntaxError, ValueError):
-        return [], False  # the step itself will tell
-    names: set[str] = set()
-    for node in nodes:
-        if isinstance(node, ast.Import):
-            names.update(alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            base = "." * node.level + (node.module or "")
-            names.update(f"{base}.{alias.name}" for alias in node.names)
-    return sorted(names), bool(_DYNAMIC.search(text))
 
 
 def _absolute(name: str, file: Path, root: Path) -> str:
@@ -196,9 +175,9 @@ def _data(folder: Path) -> list[Path]:
     return [each for each in folder.iterdir() if each.is_file() and each.suffix not in _MODULES]
 
 
-def _package(file: Path, root: Path) -> list[Path]:
-    """Every file of the top-level package that ``file`` is in, data files too."""
-    top = root / file.relative_to(root).parts[0]
-    if top.is_file():
-        return []
-    return [each for each in top.rglob("*") if each.is_file() and "__pycache__" not in each.parts]
+def _package(root: Path, name: str) -> list[Path]:
+    """Every file of a package of the project, data files too, and what importing it runs."""
+    top = root.joinpath(*name.split("."))
+    inside = top.rglob("*") if top.is_dir() else ()
+    files = [each for each in inside if each.is_file() and "__pycache__" not in each.parts]
+    return files + _chain(root, name)
