@@ -136,3 +136,4 @@ def generative(
                 endpoint=endpoint,
             )
             deployed.set_caching_options(False)
+            deployed.set_env_variable("TREFOIL_ON_HOST", "1")  # on one machine: outlives the run

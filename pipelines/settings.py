@@ -20,8 +20,8 @@ _PREFIX = "TREFOIL_"
 _ADDRESSES = ("sqlite:///", "http://", "https://", "postgresql", "mysql", "mssql", "databricks")
 """What MLflow's tracking addresses start with; it keeps no runs in plain files any more."""
 _OF_A_STEP = {
-    "ATTEMPT", "CHECKPOINTS", "FAILURE", "GIT_COMMIT", "PLAN_DIGEST", "PROVIDER", "RUN_ID", "STEP",
-    "TRACKING",
+    "ATTEMPT", "CHECKPOINTS", "FAILURE", "GIT_COMMIT", "ON_HOST", "PLAN_DIGEST", "PROVIDER",
+    "RUN_ID", "STEP", "TRACKING",
 }  # fmt: skip
 """What a step's environment holds by the contract; a pipeline may be started inside a step."""
 

@@ -9,21 +9,18 @@ import traceback
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from infra.cache import OUTPUTS
 from infra.errors import StepFailed, TrefoilError, told
-from infra.local import LocalSettings
 from infra.local.ending import Ending
-from infra.local.rundir import RunDirectory, StepDirectory
+from infra.local.rundir import RunDirectory
+from infra.local.runner import Attempt, Job, Runner
 from infra.local.values import Results, render
 from infra.plan import Event, Json, State, Step, as_text
 from infra.provider import Context
 from infra.storage import remove
 from infra.values import typed
-
-if TYPE_CHECKING:
-    from infra.local.process import Process
 
 FAILED, BAD_INPUT, TERMINATED = 1, 2, 143
 _RESTARTS = 20
@@ -44,80 +41,84 @@ class Outcome(NamedTuple):
     final: bool = False
 
 
-class _Job(NamedTuple):
-    """A step, ready to be started."""
-
-    step: Step
-    place: StepDirectory
-    argv: list[str]
-    env: dict[str, str]
-
-
 class _Stopped(Exception):
     """The run was ended before this attempt began."""
 
 
 class Attempts:
-    """Runs the steps of one run as processes. ``tell`` hears, in any thread, of each retry."""
+    """Runs the steps of one run. ``tell`` hears, in any thread, of each retry."""
 
     def __init__(
         self,
         run_id: str,
-        settings: LocalSettings,
+        runner: Runner,
+        grace: float,
         directory: RunDirectory,
         context: Context,
         tell: Callable[[Event], None],
     ) -> None:
-        self._run_id, self._directory, self._grace = run_id, directory, settings.grace
+        self._run_id, self._runner, self._grace = run_id, runner, grace
+        self._directory = directory
         self._context, self._tell = context, tell
-        self._stopping = threading.Event()
+        self._stopping, self._over = threading.Event(), threading.Event()
         self._lock = threading.RLock()  # a second signal may come while the first is handled
-        self._running: dict[str, Process] = {}
+        self._running: dict[str, tuple[Job, Attempt]] = {}
         self._stopped: set[str] = set()
 
     def prepare(self, step: Step, results: Results, key: str) -> Callable[[], Outcome]:
         """Fill in the command; what comes back runs the step and never raises."""
         place = self._directory.step(step.name)
-        outputs = (place.work / OUTPUTS).resolve()
+        view = self._runner.view(step, place)
+        reads: dict[str, Path] = {}
 
         def fill(kind: str, name: str) -> str:
             if kind == "parameter":
                 return as_text(results.value(step.inputs[name], step))
             if kind == "input_path":
-                return str(results.artifact(step.inputs[name])[0])
+                reads[name] = results.artifact(step.inputs[name])[0]
+                return view.input(name, reads[name])
             if kind == "run":
                 return results.run_field(name, step.name)
-            return str(outputs / name if kind == "output_path" else place.work.resolve() / name)
+            folder = f"work/{OUTPUTS}" if kind == "output_path" else "work"
+            return f"{view.root}/{folder}/{name}"
 
-        checkpoints = place.root.resolve() / "checkpoints" / key[:16]
         env = {
             **self._context(),
             **step.env,
             "TREFOIL_RUN_ID": self._run_id,
             "TREFOIL_STEP": step.name,
-            "TREFOIL_CHECKPOINTS": str(checkpoints),
-            "TREFOIL_FAILURE": str(place.failure.resolve()),
+            "TREFOIL_CHECKPOINTS": f"{view.root}/checkpoints/{key[:16]}",
+            "TREFOIL_FAILURE": f"{view.root}/{place.failure.name}",
         }
         argv = [render(argument, fill) for argument in step.argv]
-        job = _Job(step, place, argv, env)
+        job = Job(step, place, argv, env, reads)
         return lambda: self._run(job)
 
-    def stop(self, kill: bool = False) -> None:
-        """Ask every running step to end; those that do not within the grace are killed."""
-        self._stopping.set()
-        with self._lock:
-            running = dict(self._running)
-        for name, process in running.items():
-            self._stopped.add(name)
-            if kill:
-                process.kill()
-                continue
-            process.terminate()
-            timer = threading.Timer(self._grace, process.kill)
-            timer.daemon = True
-            timer.start()
+    def stop(self) -> None:
+        """Ask the running steps to end, and kill those that do not within the grace.
 
-    def _run(self, job: _Job) -> Outcome:
+        Those that always run (exit handlers) go on, and may still begin.
+        """
+        self._stopping.set()
+        for job, attempt in self._now_running():
+            if not job.step.always:
+                self._stopped.add(job.step.name)
+                attempt.terminate()
+                _after(self._grace, attempt.kill)
+
+    def kill(self) -> None:
+        """End every running step at once; none begins any more."""
+        self._stopping.set()
+        self._over.set()
+        for job, attempt in self._now_running():
+            self._stopped.add(job.step.name)
+            attempt.kill()
+
+    def _now_running(self) -> list[tuple[Job, Attempt]]:
+        with self._lock:
+            return list(self._running.values())
+
+    def _run(self, job: Job) -> Outcome:
         try:
             return self._until_done(job)
         except _Stopped:
@@ -130,10 +131,8 @@ class Attempts:
             traceback.print_exc()
             return Outcome("failed", f"{job.step.name}: {type(error).__name__}: {error}", FAILED)
 
-    def _until_done(self, job: _Job) -> Outcome:
-        from infra.local.process import end_orphan
-
-        end_orphan(job.place, self._grace)
+    def _until_done(self, job: Job) -> Outcome:
+        self._runner.end_orphan(job.place, self._grace)
         retry, failures, restarts = job.step.retry, 0, 0
         wait = retry.backoff
         while True:
@@ -154,25 +153,23 @@ class Attempts:
             again = f"trying again, for {outcome.message.partition(chr(10))[0]}"
             self._tell(Event(job.step.name, "running", message=again, attempt=number + 1))
 
-    def _once(self, job: _Job, number: int) -> Ending:
-        from infra.local.process import Process  # subprocess: 3 ms that a cached run need not pay
-
+    def _once(self, job: Job, number: int) -> Ending:
         remove(job.place.work)
         (job.place.work / OUTPUTS).mkdir(parents=True)
         job.place.failure.unlink(missing_ok=True)
         env = {**job.env, "TREFOIL_ATTEMPT": str(number)}
         with self._lock:
-            if self._stopping.is_set() and not job.step.always:
+            if self._over.is_set() or (self._stopping.is_set() and not job.step.always):
                 raise _Stopped
-            process = Process(job.argv, env, job.place, job.place.log(number))
-            self._running[job.step.name] = process
+            attempt = self._runner.start(job._replace(env=env), number)
+            self._running[job.step.name] = (job, attempt)
         try:
-            return process.wait(job.step.timeout)
+            return _within(job.step.timeout, attempt)
         finally:
             with self._lock:
                 del self._running[job.step.name]
 
-    def _judge(self, job: _Job, ending: Ending, number: int) -> Outcome:
+    def _judge(self, job: Job, ending: Ending, number: int) -> Outcome:
         if job.step.name in self._stopped and ending.code != 0:
             return Outcome("cancelled", "ended on request", FAILED, number, ending)
         if ending.code != 0:
@@ -183,7 +180,31 @@ class Attempts:
             return Outcome("failed", str(error), FAILED, number, ending)
 
 
-def _collect(job: _Job) -> dict[str, Json]:
+def _within(timeout: float | None, attempt: Attempt) -> Ending:
+    """Wait for an attempt; past ``timeout`` seconds it is killed."""
+    if not timeout:
+        return attempt.wait()
+    late = threading.Event()
+
+    def end() -> None:
+        late.set()
+        attempt.kill()
+
+    timer = _after(timeout, end)
+    try:
+        return attempt.wait()._replace(timed_out=late.is_set())
+    finally:
+        timer.cancel()
+
+
+def _after(seconds: float, act: Callable[[], None]) -> threading.Timer:
+    timer = threading.Timer(seconds, act)
+    timer.daemon = True
+    timer.start()
+    return timer
+
+
+def _collect(job: Job) -> dict[str, Json]:
     """Read the output parameters, and see that every output is there. Raises StepFailed."""
     values: dict[str, Json] = {}
     for name, kind in job.step.parameters.items():
@@ -198,11 +219,11 @@ def _collect(job: _Job) -> dict[str, Json]:
     return values
 
 
-def _left_out(job: _Job, name: str) -> StepFailed:
+def _left_out(job: Job, name: str) -> StepFailed:
     return StepFailed(f"{job.step.name} ended well but did not write its output {name}")
 
 
-def _failure(job: _Job, ending: Ending, number: int) -> Outcome:
+def _failure(job: Job, ending: Ending, number: int) -> Outcome:
     """Why an attempt failed, for a person, and whether another may end better."""
     name, reason = job.step.name, _reason(job.place.failure)
     if reason.get("kind") in ("input", "full") and not ending.timed_out:
@@ -211,6 +232,8 @@ def _failure(job: _Job, ending: Ending, number: int) -> Outcome:
         return Outcome("failed", message, code, number, ending, final=True)
     if ending.timed_out:
         words = f"{name} was ended after its timeout of {job.step.timeout:g} s"
+    elif ending.reason:
+        words = f"{name} {ending.reason}"
     elif reason:
         words = f"{name}: {reason['message']}"
     elif ending.code < 0:

@@ -13,8 +13,9 @@ from infra.errors import InputError, told
 from infra.local import LocalSettings
 from infra.local.ingredients import differences
 from infra.local.rundir import RunDirectory, StepDirectory, run_ids
+from infra.local.runner import choose
 from infra.local.scheduler import Scheduler
-from infra.plan import DONE, FINAL, Event, Json, LogLine, Request, RunRef, Status
+from infra.plan import DONE, FINAL, Event, Json, LogLine, Plan, Request, RunRef, Status
 from infra.provider import Context
 
 if TYPE_CHECKING:
@@ -28,14 +29,16 @@ _accepted: dict[str, tuple[Scheduler, RunDirectory]] = {}
 def submit(request: Request, settings: LocalSettings, context: Context) -> RunRef:
     """Accept the run; ``follow`` drives it. Where a process drives it already, attach to that.
 
-    Raises InputError where the workspace cannot be written.
+    Raises InputError where the workspace cannot be written, or an image is not here, and
+    ProviderError where the runner is docker and no daemon answers.
     """
+    runner = choose(settings, request.plan)
     workspace = Path(settings.workspace)
     directory = RunDirectory(workspace, request.run_id)
     try:
         if directory.acquire():
             directory.write_request(request.body)
-            scheduler = Scheduler(request, settings, directory, context)
+            scheduler = Scheduler(request, settings, runner, directory, context)
             _accepted[request.run_id] = (scheduler, directory)
     except OSError as error:
         raise InputError(
@@ -139,15 +142,14 @@ def cancel(run: RunRef, settings: LocalSettings) -> bool:
 
     Where that process was killed, the steps that it left running are ended here.
     """
-    from infra.local.process import end_orphan
-
     directory = RunDirectory(Path(settings.workspace), run.run_id)
     steps = directory.status().steps  # an unknown run is a mistake, an ended one is not
     driver = directory.driver()
     if driver is not None:
         os.kill(driver, signal.SIGTERM)
         return True
-    ended = [end_orphan(directory.step(name), settings.grace) for name in steps]
+    runner = choose(settings, Plan(run.run_id, ()))
+    ended = [runner.end_orphan(directory.step(name), settings.grace) for name in steps]
     return any(ended)
 
 

@@ -9,6 +9,7 @@ that the source names (``f"training.models.{name}"``), else the whole top-level 
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import json
 import os
@@ -37,6 +38,7 @@ class _Fact(TypedDict):
     packages: list[str]
 
 
+@functools.cache
 def environment() -> str:
     """Digest of the interpreter's version and of every distribution installed beside it."""
     names = [sys.version]

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from infra.local.code import Sources, environment
 from infra.local.rundir import StepDirectory
+from infra.local.runner import Runner
 from infra.local.values import Results
 from infra.plan import Json, Step, as_text, to_data
 from infra.storage import write_whole
@@ -16,12 +17,13 @@ from infra.storage import write_whole
 class Ingredients:
     """Collects the ingredients of each step of one run."""
 
-    def __init__(self, workspace: Path, results: Results, steps: Mapping[str, Step]) -> None:
-        self._results, self._steps = results, steps
+    def __init__(
+        self, workspace: Path, results: Results, steps: Mapping[str, Step], runner: Runner
+    ) -> None:
+        self._results, self._steps, self._runner = results, steps, runner
         memory = workspace / "cache" / "sources.json"
         memory.parent.mkdir(parents=True, exist_ok=True)
         self._sources = Sources(Path.cwd(), memory)
-        self._environment = environment()
 
     def of(self, step: Step) -> dict[str, Json]:
         """Everything that decides what the step does. Raises Missing where an input is."""
@@ -39,9 +41,14 @@ class Ingredients:
             "inputs": inputs,
             "outputs": [*step.parameters, *step.artifacts],
             "run": {name: self._results.run_field(name, step.name) for name in sorted(asked)},
-            "code": dict(self._sources.of(words)),
-            "environment": self._environment,
+            **self._software(step, words),
         }
+
+    def _software(self, step: Step, words: list[str]) -> dict[str, Json]:
+        """What runs: all of it is in an image; here it is the code and the environment."""
+        if image := self._runner.image(step):
+            return {"image": image}
+        return {"code": dict(self._sources.of(words)), "environment": environment()}
 
     def write(self, place: StepDirectory, ingredients: Mapping[str, Json]) -> None:
         """Keep them for ``why``."""
@@ -62,6 +69,8 @@ def differences(before: Mapping[str, Json], now: Mapping[str, Json]) -> list[str
                 found.append(f"{label} {name} {_change(old.get(name), new.get(name), part)}")
     if before.get("environment") != now.get("environment"):
         found.append("the Python environment: a package or the interpreter changed")
+    if before.get("image") != now.get("image"):
+        found.append("its image changed")
     if before.get("command") != now.get("command"):
         found.append("the command changed")
     if before.get("outputs") != now.get("outputs"):

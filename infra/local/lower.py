@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from infra.errors import SettingsError
-from infra.local import LocalSettings
+from collections.abc import Iterator
+
+from infra.errors import SettingsError, UnsupportedError
+from infra.local import ON_HOST, LocalSettings
 from infra.plan import (
     All,
     Compare,
@@ -23,15 +25,23 @@ from infra.plan import (
 def lower(plan: Plan, settings: LocalSettings, run_id: str) -> Request:
     """Bind every pipeline parameter; the steps of the request are what ``client`` executes.
 
-    Raises SettingsError on a number of steps or seconds below 0.
+    Raises SettingsError on a number of steps or seconds below 0, UnsupportedError on accelerators
+    for processes.
     """
     for name in ("parallel", "grace"):
         if getattr(settings, name) < 0:
             raise SettingsError(f"the setting {name} is {getattr(settings, name)}; it is 0 or more")
+    if settings.runner == "process":
+        _refuse_accelerators(plan)
     steps = tuple(_bound(step, plan) for step in plan.steps)
     bound = plan._replace(steps=steps, source={})
-    body: dict[str, Json] = {"plan": to_data(bound), "parallel": settings.parallel}
-    return Request("local", run_id, bound, body, _notes(plan))
+    body: dict[str, Json] = {
+        "plan": to_data(bound),
+        "parallel": settings.parallel,
+        "runner": settings.runner,
+    }
+    notes = _notes_of_processes if settings.runner == "process" else _notes_of_containers
+    return Request("local", run_id, bound, body, notes(plan))
 
 
 def price(_plan: Plan, _settings: LocalSettings) -> float:
@@ -39,16 +49,35 @@ def price(_plan: Plan, _settings: LocalSettings) -> float:
     return 0.0
 
 
-def _notes(plan: Plan) -> tuple[str, ...]:
-    images = ", ".join(sorted({step.image for step in plan.steps}))
-    notes = [f"this Python environment stands in for the image {images}"]
+def _refuse_accelerators(plan: Plan) -> None:
+    for step in plan.steps:
+        if step.resources.accelerators:
+            raise UnsupportedError(
+                f"step {step.name} asks for gpu, and local cannot: its steps take whatever this "
+                "machine has; leave --gpu out, or run them in containers with --runner docker"
+            )
+
+
+def _notes_of_containers(plan: Plan) -> tuple[str, ...]:
+    own = [step.name for step in plan.steps if ON_HOST in step.env]
+    here = [f"step {name} acts on this machine: it runs here, not in its image" for name in own]
+    return (*here, *_without_effect(plan, {"activeDeadlineSeconds", "emptyDirMounts"}))
+
+
+def _without_effect(plan: Plan, known: set[str]) -> Iterator[str]:
+    """What the pipeline asks of other platforms."""
     for step in plan.steps:
         for platform, settings in step.platforms.items():
             asked = settings if isinstance(settings, dict) else {}
-            if without := sorted(asked.keys() - {"activeDeadlineSeconds"}):
-                notes.append(
-                    f"step {step.name}: {', '.join(without)} of {platform} has no effect here"
-                )
+            if without := sorted(asked.keys() - known):
+                yield f"step {step.name}: {', '.join(without)} of {platform} has no effect here"
+
+
+def _notes_of_processes(plan: Plan) -> tuple[str, ...]:
+    images = ", ".join(sorted({step.image for step in plan.steps}))
+    notes = [f"this Python environment stands in for the image {images}"]
+    notes += _without_effect(plan, {"activeDeadlineSeconds"})
+    for step in plan.steps:
         if step.resources.memory_gb or step.resources.cpu:
             notes.append(f"step {step.name}: its CPU and memory limits are not enforced here")
     return tuple(notes)

@@ -12,14 +12,20 @@ import threading
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from infra.errors import InputError, ProviderError
 from infra.local.ending import Ending
 from infra.local.rundir import StepDirectory
 
+if TYPE_CHECKING:
+    import resource
+
 _PATIENCE = 10.0
 """Seconds that a killed process has to be gone."""
+_POLL = 0.02
 _PYTHONS = ("python", "python3")
+_BEGIN = 'echo $$ >"$0" && exec "$@"'
 
 
 class Process:
@@ -28,14 +34,14 @@ class Process:
     def __init__(
         self, argv: list[str], env: Mapping[str, str], place: StepDirectory, log: Path
     ) -> None:
-        """Start it. Raises InputError where the program is not on PATH."""
+        """Start it. It writes its own pid beside its lock, so there is none without a pid."""
         self._started = time.monotonic()
         self._reaping = threading.RLock()
         place.alive.unlink(missing_ok=True)  # whoever still holds the old one holds up nobody
         with place.alive.open("a+") as alive, log.open("wb") as out:
             fcntl.flock(alive, fcntl.LOCK_EX)
             self._popen = subprocess.Popen(
-                [program(argv[0]), *argv[1:]],
+                ["/bin/sh", "-c", _BEGIN, str(place.alive), *argv],
                 env={**os.environ, **env},
                 stdin=subprocess.DEVNULL,
                 stdout=out,
@@ -43,43 +49,37 @@ class Process:
                 start_new_session=True,
                 pass_fds=(alive.fileno(),),  # the lock lives as long as any process of the step
             )
-            alive.truncate(0)
-            alive.write(str(self._popen.pid))
 
-    def wait(self, timeout: float | None) -> Ending:
-        """Wait for the end of the attempt; past ``timeout`` seconds it is killed."""
-        late = threading.Event()
-        timer = threading.Timer(timeout, self._too_late, (late,)) if timeout else None
-        if timer:
-            timer.daemon = True
-            timer.start()
+    def wait(self) -> Ending:
+        """Wait for its end, and end whatever it left behind in its group."""
         if hasattr(os, "waitid"):  # while it is not reaped, its group's number is still its own
             os.waitid(os.P_PID, self._popen.pid, os.WEXITED | os.WNOWAIT)
-            self._signal(signal.SIGKILL)  # whatever it left behind in its group
-        with self._reaping:
-            _, status, used = os.wait4(self._popen.pid, 0)
-            self._popen.returncode = os.waitstatus_to_exitcode(status)
-        if timer:
-            timer.cancel()
+            self._signal(signal.SIGKILL)
+        while (used := self._reaped()) is None:
+            time.sleep(_POLL)  # without waitid (macOS before Python 3.13)
         return Ending(
             code=self._popen.returncode,
             seconds=time.monotonic() - self._started,
             cpu_seconds=used.ru_utime + used.ru_stime,
             peak_mb=used.ru_maxrss / (1024 if sys.platform == "linux" else 1024 * 1024),
-            timed_out=late.is_set(),
         )
 
     def terminate(self) -> None:
-        """Ask the group to end: a step that can saves a checkpoint first."""
+        """Ask the group to end."""
         self._signal(signal.SIGTERM)
 
     def kill(self) -> None:
         """End the group at once."""
         self._signal(signal.SIGKILL)
 
-    def _too_late(self, late: threading.Event) -> None:
-        late.set()
-        self.kill()
+    def _reaped(self) -> resource.struct_rusage | None:
+        """What it used, once it has ended. Never waits: a signal must not be held up."""
+        with self._reaping:
+            pid, status, used = os.wait4(self._popen.pid, os.WNOHANG)
+            if pid == 0:
+                return None
+            self._popen.returncode = os.waitstatus_to_exitcode(status)
+            return used
 
     def _signal(self, number: signal.Signals) -> None:
         with self._reaping, contextlib.suppress(ProcessLookupError, PermissionError):

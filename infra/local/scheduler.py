@@ -17,6 +17,7 @@ from infra.local import LocalSettings
 from infra.local.attempt import Attempts, Outcome
 from infra.local.ingredients import Ingredients
 from infra.local.rundir import RunDirectory
+from infra.local.runner import Runner
 from infra.local.values import Missing, Results
 from infra.plan import FINAL, Event, Json, Request, Step
 from infra.provider import Context
@@ -29,6 +30,7 @@ class Scheduler:
         self,
         request: Request,
         settings: LocalSettings,
+        runner: Runner,
         directory: RunDirectory,
         context: Context,
     ) -> None:
@@ -38,22 +40,25 @@ class Scheduler:
         self._results = Results(request.run_id)
         workspace = Path(settings.workspace)
         self._cache = cache.StepCache(workspace / "cache" / "steps")
-        self._ingredients = Ingredients(workspace, self._results, self._steps)
+        self._runner = runner
+        self._ingredients = Ingredients(workspace, self._results, self._steps, runner)
         self._context = context
         self._news: queue.SimpleQueue[Event | tuple[Step, str, Outcome]] = queue.SimpleQueue()
-        self._attempts = Attempts(request.run_id, settings, directory, context, self._news.put)
+        self._attempts = Attempts(
+            request.run_id, runner, settings.grace, directory, context, self._news.put
+        )
         self._parallel = settings.parallel or max(2, os.cpu_count() or 1)
         self._running = 0
         self._codes: dict[str, int] = {}
         self._unreached: set[str] = set()
         """Steps skipped because something before them went wrong, not because a gate said no."""
-        self._cancelled = False
+        self._signals = 0
 
     def events(self) -> Iterator[Event]:
         """Run everything, yielding each change of state; the last event is the run's own.
 
         SIGINT and SIGTERM end the running steps, which may save themselves; steps that always
-        run (exit handlers) still do. A second signal ends those too.
+        run (exit handlers) go on, or still begin. A second signal ends those too.
         """
         with _Interrupt(self._interrupted):
             started = time.monotonic()
@@ -71,7 +76,8 @@ class Scheduler:
 
     def abandon(self) -> None:
         """End whatever still runs, at once; nothing does after a run's natural end."""
-        self._attempts.stop(kill=True)
+        self._attempts.kill()
+        self._runner.close()
 
     # --- starting
 
@@ -91,7 +97,7 @@ class Scheduler:
 
     def _start(self, step: Step) -> Event:
         try:
-            if self._cancelled and not step.always:
+            if self._signals > 1 or (self._signals and not step.always):
                 return self._enter(step, Event(step.name, "cancelled", message="not started"))
             if reason := self._not_to_run(step):
                 return self._enter(step, Event(step.name, "skipped", message=reason))
@@ -180,7 +186,7 @@ class Scheduler:
     def _conclusion(self, seconds: float) -> Event:
         states = self._results.states
         failed = [name for name, state in states.items() if state == "failed"]
-        if self._cancelled:
+        if self._signals:
             return Event("", "cancelled", seconds, "ended on request; the same command finishes it")
         if failed:
             message, code = self._results.messages[failed[0]], self._codes[failed[0]]
@@ -188,8 +194,11 @@ class Scheduler:
         return Event("", "succeeded", seconds)
 
     def _interrupted(self) -> None:
-        again, self._cancelled = self._cancelled, True
-        self._attempts.stop(kill=again)
+        self._signals += 1
+        if self._signals == 1:
+            self._attempts.stop()
+        else:
+            self._attempts.kill()
 
 
 class _Interrupt:

@@ -43,6 +43,7 @@ def able(monkeypatch: pytest.MonkeyPatch) -> None:
     local = providers.get("local")
     monkeypatch.setattr(providers, "get", lambda name: local._replace(missing={}))
     monkeypatch.setattr("infra.local.lower.price", lambda plan, settings: 12.5)
+    monkeypatch.setenv("TREFOIL_RUNNER", "docker")  # processes take whatever the machine has
 
 
 def test_what_only_the_recipe_knows_goes_into_its_config(pipeline: str) -> None:

@@ -70,7 +70,7 @@ def test_a_wrong_file_is_one_sentence(tmp_path: Path, name: str, text: str, word
         ({"TREFOIL_WORKSPCE": "w"}, "TREFOIL_WORKSPCE: there is no setting workspce; did you mean"),
         ({"TREFOIL_PARALLEL": "two"}, "the setting parallel is 'two'"),
         ({"TREFOIL_TRACKING_URI": "ftp://x"}, "tracking_uri is ftp://x; it is none, or starts"),
-        ({"TREFOIL_RUNNER": "docker"}, "the setting runner is 'docker': .*process"),
+        ({"TREFOIL_RUNNER": "podman"}, "the setting runner is 'podman': .*docker"),
     ],
 )
 def test_a_wrong_variable_is_one_sentence(environment: dict[str, str], words: str) -> None:

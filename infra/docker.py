@@ -1,0 +1,87 @@
+"""The docker program: the only file that calls it.
+
+The program rather than an SDK: it knows the person's contexts, sockets and credential helpers.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from collections.abc import Iterable
+from typing import Any
+
+from infra.errors import InputError, ProviderError
+
+_PATIENCE = 60.0
+"""Seconds within which a daemon answers a question."""
+
+
+def ask(*words: str) -> str:
+    """What docker answers. Raises ProviderError in its own words, or where nothing answers."""
+    done = attempt(*words)
+    if done.returncode:
+        raise ProviderError(said(done.stderr) or f"docker {words[0]} failed without a word")
+    return done.stdout
+
+
+def attempt(*words: str) -> subprocess.CompletedProcess[str]:
+    """Call docker. Raises ProviderError where it is not installed or its daemon does not answer."""
+    try:
+        done = subprocess.run(
+            [program(), *words], capture_output=True, text=True, check=False, timeout=_PATIENCE
+        )
+    except subprocess.TimeoutExpired:
+        raise ProviderError(
+            f"the Docker daemon did not answer `docker {words[0]}` within {_PATIENCE:g} s; "
+            "restart it and give the same command again"
+        ) from None
+    if done.returncode and "docker daemon" in done.stderr.lower():
+        raise ProviderError(f"{said(done.stderr)}; start Docker, or point DOCKER_HOST to a daemon")
+    return done
+
+
+def program() -> str:
+    """Where docker is. Raises ProviderError where it is not on PATH."""
+    found = shutil.which("docker")
+    if found is None:
+        raise ProviderError("the program docker is not on PATH; install Docker, or run without it")
+    return found
+
+
+def identities(images: Iterable[str]) -> dict[str, str]:
+    """The ID (``sha256:...``) of each image that is here. Raises ProviderError."""
+    found = {}
+    for image in images:
+        done = attempt("image", "inspect", "--format", "{{.Id}}", image)
+        if done.returncode == 0:
+            found[image] = done.stdout.strip()
+    return found
+
+
+def state(container: str) -> dict[str, Any]:
+    """How a container is or ended; empty where there is no such container."""
+    done = attempt("container", "inspect", "--format", "{{json .State}}", container)
+    found: dict[str, Any] = json.loads(done.stdout) if done.returncode == 0 else {}
+    return found
+
+
+def said(text: str) -> str:
+    """The reason in what docker printed, without its preambles and its hint to read its help."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    reason = next((line for line in lines if not line.startswith("See '")), "")
+    for preamble in ("docker: ", "Error response from daemon: ", "Error: ", "ERROR: "):
+        reason = reason.removeprefix(preamble)
+    return reason.rstrip(".")
+
+
+def require(images: Iterable[str]) -> dict[str, str]:
+    """The ID of every image. Raises InputError naming those that are not here: none is pulled."""
+    wanted = list(dict.fromkeys(images))
+    found = identities(wanted)
+    if missing := [image for image in wanted if image not in found]:
+        raise InputError(
+            f"the image {', '.join(missing)} is not here, and none is pulled; build ours with "
+            "`python -m pipelines image build`, fetch others with `docker pull`"
+        )
+    return found

@@ -1,0 +1,236 @@
+"""Each step in a container of its image, by digest, never pulled.
+
+The step sees its own directory at /trefoil/step, writable, and each input at /trefoil/inputs/NAME,
+read-only. Folders that a run shares (the tracking spool, MLflow's database where it is a file of
+the workspace) and data that a parameter names by absolute path are mounted where they lie.
+
+A step that acts on this machine itself says so by TREFOIL_ON_HOST in its environment, as our
+deploy does: a server it starts would end with its container. It runs as a process.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import subprocess
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from infra import docker
+from infra.errors import ProviderError, SettingsError
+from infra.local import ON_HOST, LocalSettings
+from infra.local.ending import Ending
+from infra.local.process import Process
+from infra.local.rundir import StepDirectory
+from infra.local.runner import Attempt, Job, Processes, View
+from infra.plan import Constant, Plan, Step
+from infra.values import quantity
+
+STEP, INPUTS = "/trefoil/step", "/trefoil/inputs"
+_LABEL = "trefoil.step"
+_DOCKERS_OWN = ("PATH", "HOME", "DOCKER_")
+_NOT_STARTED, _NOT_RUNNABLE, _NOT_FOUND, _KILLED = 125, 126, 127, 137
+_LOCAL = ("127.0.0.1", "localhost", "[::1]")
+
+
+class Containers:
+    """Runs the steps of one plan in containers."""
+
+    def __init__(self, settings: LocalSettings, plan: Plan) -> None:
+        """See that every image is here. Raises InputError, and ProviderError without a daemon."""
+        self._settings = settings
+        self._processes = Processes()
+        self._images = _images(plan)
+        self._leaving: list[subprocess.Popen[bytes]] = []
+
+    def image(self, step: Step) -> str:
+        """The ID of the step's image; empty for a step that acts on this machine."""
+        return "" if ON_HOST in step.env else self._images[step.image]
+
+    def view(self, step: Step, place: StepDirectory) -> View:
+        """Everything where it is mounted."""
+        return View(STEP, INPUTS) if self.image(step) else self._processes.view(step, place)
+
+    def start(self, job: Job, number: int) -> Attempt:
+        """Start the container. Raises ProviderError without docker."""
+        image = self.image(job.step)
+        if not image:
+            return self._processes.start(job, number)
+        name = f"{_stem(job.place)}-{number}"
+        options = [*self._options(job), *_environment(job.env)]
+        argv = [docker.program(), "run", "--name", name, *options, image, *job.argv]
+        own = {key: value for key, value in job.env.items() if not key.startswith(_DOCKERS_OWN)}
+        client = Process(argv, own, job.place, job.place.log(number))
+        return Container(client, name, job, number, self._leaving)
+
+    def end_orphan(self, place: StepDirectory, grace: float) -> bool:
+        """End a client that outlived its run, then a container that outlived its client."""
+        if not place.attempts():
+            return False
+        ended = self._processes.end_orphan(place, grace)
+        left = docker.ask("ps", "--all", "--quiet", "--filter", f"label={_LABEL}={_stem(place)}")
+        if names := left.split():
+            with contextlib.suppress(ProviderError):  # it has ended already
+                docker.ask("stop", "--time", f"{grace:.0f}", *names)
+            docker.ask("rm", "--force", *names)
+        return ended or bool(names)
+
+    def close(self) -> None:
+        """Wait until the last containers are removed."""
+        for each in self._leaving:
+            each.wait()
+
+    def _options(self, job: Job) -> Iterator[str]:
+        asked = job.step.resources
+        yield from ("--label", f"{_LABEL}={_stem(job.place)}", "--pull", "never", "--init")
+        yield from ("--cap-drop", "ALL", "--security-opt", "no-new-privileges")
+        yield from ("--user", f"{os.getuid()}:{os.getgid()}", "--env", "HOME=/tmp")
+        yield from ("--network", self._network(job.env))
+        yield from ("--shm-size", _shm(job.step) or self._settings.shm)
+        if asked.cpu:
+            yield from ("--cpus", f"{min(asked.cpu, os.cpu_count() or 1):g}")
+        if asked.memory_gb:
+            limit = f"{asked.memory_gb * 1e9:.0f}"
+            yield from ("--memory", limit, "--memory-swap", limit)
+        if asked.accelerators:
+            yield from ("--gpus", str(asked.accelerators))
+        for path, seen, mode in _mounts(job):
+            yield from ("--mount", f"type=bind,{_csv('source', path)},{_csv('target', seen)}{mode}")
+
+    def _network(self, env: Mapping[str, str]) -> str:
+        """Raises SettingsError where the step could not reach MLflow."""
+        network, address = self._settings.network, env.get("MLFLOW_TRACKING_URI", "")
+        host = address.partition("://")[2].rpartition("@")[2].partition("/")[0].rpartition(":")[0]
+        if host in _LOCAL and network != "host":
+            raise SettingsError(
+                f"a container on the network {network} does not reach MLflow at {address}, an "
+                "address of this machine alone; set TREFOIL_NETWORK=host, or give MLflow another"
+            )
+        return network
+
+
+class Container:
+    """A running attempt: the docker client that is attached to it, and its name."""
+
+    def __init__(
+        self,
+        client: Process,
+        name: str,
+        job: Job,
+        number: int,
+        leaving: list[subprocess.Popen[bytes]],
+    ) -> None:
+        self._client, self._name, self._job = client, name, job
+        self._log, self._leaving = job.place.log(number), leaving
+
+    def wait(self) -> Ending:
+        """Wait for its end, say what docker knows of it, and have it removed meanwhile."""
+        ending = self._client.wait()
+        reason = self._reason(ending.code)
+        self._leaving.append(
+            subprocess.Popen(
+                [docker.program(), "rm", "--force", self._name],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+            )
+        )  # what the client used is not what the step used
+        return ending._replace(reason=reason, cpu_seconds=None, peak_mb=None)
+
+    def terminate(self) -> None:
+        """Send SIGTERM: the client hands it on."""
+        self._client.terminate()
+
+    def kill(self) -> None:
+        """End the container at once; the client ends with it."""
+        with contextlib.suppress(ProviderError):  # not begun, or over: the client ends either way
+            if docker.attempt("kill", self._name).returncode == 0:
+                return
+        self._client.kill()
+
+    def _reason(self, code: int) -> str:
+        if code in (_NOT_STARTED, _NOT_RUNNABLE, _NOT_FOUND):
+            return _refused(code, _last_line(self._log), self._job)
+        if code == _KILLED and docker.state(self._name).get("OOMKilled"):
+            limit = self._job.step.resources.memory_gb
+            had = f"its limit of {limit:g} GB" if limit else "what this machine has"
+            return f"ran out of memory (exit code 137): it needed more than {had}"
+        return ""
+
+
+def _images(plan: Plan) -> dict[str, str]:
+    """The ID of each image that steps name."""
+    return docker.require(step.image for step in plan.steps if ON_HOST not in step.env)
+
+
+def _stem(place: StepDirectory) -> str:
+    """Begins the names of a step's containers: whoever has its directory finds them."""
+    return f"trefoil-{hashlib.sha256(str(place.root.resolve()).encode()).hexdigest()[:16]}"
+
+
+def _environment(env: Mapping[str, str]) -> Iterator[str]:
+    """Values go through the client's environment: its command line is for everyone to read."""
+    for name, value in env.items():
+        own = name.startswith(_DOCKERS_OWN)
+        yield from ("--env", f"{name}={value}" if own else name)
+
+
+def _mounts(job: Job) -> Iterator[tuple[str, str, str]]:
+    """What is mounted: its path here, its path there, and ``,readonly`` or nothing."""
+    yield str(job.place.root.resolve()), STEP, ""
+    for name, path in job.reads.items():
+        yield str(path), f"{INPUTS}/{name}", ",readonly"
+    for folder in _shared(job.env):
+        folder.mkdir(parents=True, exist_ok=True)
+        yield str(folder), str(folder), ""
+    for source in job.step.inputs.values():
+        if isinstance(source, Constant) and isinstance(source.value, str) and _data(source.value):
+            yield source.value, source.value, ",readonly"
+
+
+def _shared(env: Mapping[str, str]) -> Iterator[Path]:
+    if spool := env.get("TREFOIL_TRACKING"):
+        yield Path(spool).parent
+    kind, _, file = env.get("MLFLOW_TRACKING_URI", "").partition(":///")
+    if kind == "sqlite" and file:
+        yield Path(file).parent
+
+
+def _csv(key: str, value: str) -> str:
+    """One field of ``--mount``, which docker reads as CSV."""
+    return '"{}={}"'.format(key, value.replace('"', '""'))
+
+
+def _data(value: str) -> bool:
+    """Whether a parameter names data of this machine, as ``--data PATH`` does."""
+    return os.path.isabs(value) and value != "/" and os.path.exists(value)  # noqa: PTH110, PTH117
+
+
+def _shm(step: Step) -> str:
+    """The size of /dev/shm that the pipeline itself asks for (kfp-kubernetes' empty_dir_mount)."""
+    kubernetes = step.platforms.get("kubernetes")
+    mounts = kubernetes.get("emptyDirMounts", []) if isinstance(kubernetes, dict) else []
+    for mount in mounts if isinstance(mounts, list) else []:
+        if isinstance(mount, dict) and mount.get("mountPath") == "/dev/shm":  # noqa: S108
+            return f"{quantity(str(mount.get('sizeLimit') or '1Gi'), step.name):.0f}"
+    return ""
+
+
+def _refused(code: int, line: str, job: Job) -> str:
+    """Why docker did not start it; empty where the code is the step's own."""
+    if not line.startswith("docker:"):
+        return ""
+    reason = docker.said(line)
+    if "no space left on device" in reason:
+        return (
+            f"was not started: Docker's disk is full ({reason}); `docker system prune` makes room"
+        )
+    if code == _NOT_FOUND:
+        return f"was not started: the image {job.step.image} has no program {job.argv[0]}"
+    return f"was not started: {reason}"
+
+
+def _last_line(log: Path) -> str:
+    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+    return next((line for line in reversed(lines) if line.startswith("docker:")), "")
