@@ -5,13 +5,15 @@ Into the evaluation directory go
     metrics.json    format, features (the space of the distances), and
         metrics     numbers by name, see training.metrics; null where the model gave no finite one
         anchors     the same of real data, of a mixture (gmm), of a pixel sampler, of chance
-        champion    null, or the version that was measured on this same data, and its metrics
+        champion    the version that was measured on this same data, and its metrics; null where
+                    there is none or the gate leaves it out
         gate        passed, and reasons: rule, value, limit, passed, why (a sentence)
     figures/        samples, reconstructions, interpolation, curves, as PNG
 
 The gate is the data's and the recipe's, with ``--gate`` laid over them: ``{"fd": {"max": 2.0}}``
 sets a limit, an anchor's name instead of the number means that anchor's, null takes a metric's
-limits away. Beyond them a model must not be worse than the champion, see training.metrics.gate.
+limits away. Beyond them a model must not be worse than the champion, see training.metrics.gate;
+``{"champion": false}`` leaves that comparison out.
 """
 
 from __future__ import annotations
@@ -74,7 +76,7 @@ def _parser() -> contract.Arguments:
 
 def _evaluate(
     arguments: argparse.Namespace,
-    asked: gate.Overlay,
+    asked: gate.Asked,
     track: tracking.Tracker,
 ) -> None:
     from training import data, export
@@ -85,13 +87,17 @@ def _evaluate(
     judging = judge(dataset)
     if problem := judging.cannot(model):
         raise InputError(f"{arguments.model} cannot be judged by {arguments.dataset}: {problem}")
-    limits = gate.merged(judging.gate, recipe.gate, asked)
-    track.params({"seed": arguments.seed, "gate": limits, "features": judging.space})
+    limits = gate.merged(judging.gate, recipe.gate, asked.limits)
+    track.params({
+        "seed": arguments.seed, "gate": limits, "gate.champion": asked.champion,
+        "features": judging.space,
+    })  # fmt: skip
     track.dataset(dataset.spec.name, dataset.spec.md5, context="evaluation")
 
     anchors = judging.anchors()
     metrics = judging.measure(model, arguments.seed)
-    champion = _champion(arguments.champion, judging, arguments.seed)
+    directory = arguments.champion if asked.champion else None
+    champion = _champion(directory, judging, arguments.seed)
     reasons = gate.decide(limits, metrics, anchors) + _against(champion, metrics)
     passed = all(reason.passed for reason in reasons)
 

@@ -100,13 +100,13 @@ def judge(evaluation: Mapping[str, Any], champion: str | None) -> tuple[bool, st
     """Whether what evaluate found makes a model better than the present champion, and why."""
     if champion is None:
         return True, "there was no champion"
-    found = evaluation.get("champion")
-    against: dict[str, Any] = found if isinstance(found, dict) else {"version": "none"}
+    against = evaluation.get("champion")
+    decide = "decide with: python -m pipelines promote"
+    if not isinstance(against, dict):
+        return False, f"it was not compared with champion {champion}; {decide}"
     if str(against["version"]) != champion:
-        return False, (
-            f"it was compared with champion {against['version']}, and now that is {champion}; "
-            "decide with: python -m pipelines promote"
-        )
+        compared = f"it was compared with champion {against['version']}, and now that is {champion}"
+        return False, f"{compared}; {decide}"
     mine, theirs = _numbers(evaluation.get("metrics")), _numbers(against.get("metrics"))
     shared = [
         name

@@ -141,6 +141,14 @@ def test_a_worse_model_than_the_champion_is_held_back(place: Path, tmp_path: Pat
     assert "is worse than champion 3's" in reasons(found)["bits_per_dim champion"]
     assert found["champion"]["metrics"]["bits_per_dim"] < found["metrics"]["bits_per_dim"]
 
+    lenient = '{"bits_per_dim": null, "fd": null, "active_units": null, "champion": false}'
+    passed, found = judged(
+        place, tmp_path / "alone", champion=champion, model=tmp_path / "model", gate=lenient
+    )
+    assert passed, "the gate leaves the champion out"
+    assert found["champion"] is None
+    assert reasons(found).keys() == {"memorisation min"}
+
 
 def test_a_champion_of_other_images_is_named_and_not_compared(place: Path, tmp_path: Path) -> None:
     rng = np.random.default_rng(0)

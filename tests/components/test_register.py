@@ -148,7 +148,7 @@ COMPARED = {"version": "1", "metrics": {"bits_per_dim": 2.1, "fd": 1.5}}
         ("when-better", COMPARED, 2.0, True, "bits_per_dim 2 is better than champion 1's 2.1"),
         ("when-better", COMPARED, 2.1, False, "bits_per_dim 2.1 is not better"),
         ("when-better", COMPARED, 2.11, False, "bits_per_dim 2.11 is not better"),
-        ("when-better", None, 2.0, False, "it was compared with champion none"),
+        ("when-better", None, 2.0, False, "it was not compared with champion 1; decide"),
         ("when-better", COMPARED | {"version": "9"}, 2.0, False, "compared with champion 9"),
         ("when-better", COMPARED | {"metrics": None}, 2.0, False, "could not be compared"),
         ("always", None, 9.0, True, "--promote always"),

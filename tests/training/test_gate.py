@@ -1,5 +1,6 @@
 """The gate: limits, anchors, champions, and gates that are none."""
 
+import json
 import math
 
 import pytest
@@ -68,7 +69,8 @@ def test_an_empty_gate_has_nothing_to_say() -> None:
 def test_gates_are_laid_over_each_other() -> None:
     recipe: Gate = {"fd": {"max": 3.0}, "bits_per_dim": {"max": 2.4}}
     user = gate.parse('{"fd": {"min": 0.01}, "bits_per_dim": null, "coverage": {"min": 0.8}}')
-    assert gate.merged(recipe, user) == {
+    assert user.champion
+    assert gate.merged(recipe, user.limits) == {
         "fd": {"max": 3.0, "min": 0.01},
         "coverage": {"min": 0.8},
     }
@@ -88,11 +90,21 @@ def test_gates_are_laid_over_each_other() -> None:
         ('{"fd": {"max": true}}', "neither a number"),
         ('{"fd": {"max": NaN}}', "neither a number"),
         ('{"fd": {"max": [1]}}', "neither a number"),
+        ('{"champion": null}', "champion is null, neither true nor false"),
+        ('{"champion": {"max": 2}}', "neither true nor false"),
+        ('{"champon": false}', "did you mean 'champion'"),
     ],
 )
 def test_what_is_no_gate_is_refused(text: str, complaint: str) -> None:
     with pytest.raises(InputError, match=complaint):
         gate.parse(text)
+
+
+@pytest.mark.parametrize("champion", [True, False])
+def test_the_champion_may_be_left_out(champion: bool) -> None:
+    """It is no metric: nothing else of the gate changes."""
+    asked = gate.parse(json.dumps({"champion": champion, "fd": {"max": 2}}))
+    assert asked == gate.Asked({"fd": {"max": 2}}, champion)
 
 
 def test_a_challenger_may_be_as_bad_as_chance_makes_it() -> None:

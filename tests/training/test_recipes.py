@@ -85,7 +85,7 @@ def test_a_wrong_setting_is_one_sentence(settings: dict[str, object], sentence: 
 
 def test_a_recipes_gate_is_a_gate() -> None:
     for name in recipes.names():
-        assert gate.parse(json.dumps(recipes.get(name).gate)) == recipes.get(name).gate
+        assert gate.parse(json.dumps(recipes.get(name).gate)).limits == recipes.get(name).gate
 
 
 def test_an_unknown_recipe_is_told_its_nearest() -> None:

@@ -2,6 +2,7 @@
 
 A gate is ``{"bits_per_dim": {"max": 2.4}, "active_units": {"min": 1}}``. A limit may also name an
 anchor, ``{"fd": {"max": "pixels"}}``: its value on the data at hand, whatever data that is.
+``{"champion": false}`` leaves the champion out.
 """
 
 from __future__ import annotations
@@ -11,15 +12,23 @@ import json
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from training.errors import InputError
 from training.metrics import METRICS, Gate, Limit, Values
 
 Overlay = Mapping[str, Limit | None]
-"""A gate as a person gives it: null takes a metric's limits away."""
+"""Limits as a person gives them: null takes a metric's away."""
 
 _BOUNDS = ("min", "max")
+_CHAMPION = "champion"
+
+
+class Asked(NamedTuple):
+    """A gate as a person gives it; without ``champion`` a model is not compared with it."""
+
+    limits: Overlay
+    champion: bool = True
 
 
 @dataclass(frozen=True)
@@ -33,7 +42,7 @@ class Reason:
     why: str
 
 
-def parse(text: str) -> Overlay:
+def parse(text: str) -> Asked:
     """Read a gate from JSON. Raises InputError at what is no gate."""
     try:
         gate = json.loads(text)
@@ -41,13 +50,16 @@ def parse(text: str) -> Overlay:
         raise InputError(f"the gate is not JSON: {error}") from None
     if not isinstance(gate, dict):
         raise InputError(f'the gate is {text}, not an object like {{"fd": {{"max": 2.0}}}}')
+    champion = gate.pop(_CHAMPION, True)
+    if not isinstance(champion, bool):
+        raise InputError(f"the gate's champion is {json.dumps(champion)}, neither true nor false")
     for metric, limit in gate.items():
         if metric not in METRICS:
-            near = _near(metric, METRICS)
+            near = _near(metric, [*METRICS, _CHAMPION])
             raise InputError(f"the gate names {metric!r}, which is no metric{near}")
         if limit is not None:
             _check(metric, limit)
-    return gate
+    return Asked(gate, champion)
 
 
 def merged(*gates: Overlay) -> Gate:
