@@ -15,6 +15,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     )
     add("--param", action="append", default=[], metavar="NAME=VALUE", help="set a parameter")
     add("--data", metavar="PATH", help="a dataset's name, or a file or folder of yours")
+    add("--runner", choices=("process", "docker"), help="what executes a step on this machine")
     add("--settings", metavar="FILE", help="settings in TOML or JSON")
     add("--gpu", metavar="KIND:COUNT", help="accelerators for the training step, such as A100:8")
     add("--spot", action="store_true", help="train on interruptible machines")

@@ -42,7 +42,7 @@ class Prepared(NamedTuple):
 def prepare(arguments: argparse.Namespace) -> Prepared:
     """Read, bind, check and lower; sends nothing. Raises InputError and UnsupportedError."""
     place = providers.get(arguments.provider)
-    common, own = settings.load(place, arguments.settings, os.environ, {})
+    common, own = settings.load(place, arguments.settings, os.environ, {"runner": arguments.runner})
     workspace = Path(common.workspace)
     document = compile.load(arguments.pipeline, workspace)
     plan = ir.read(document, _parameters(arguments, document))

@@ -47,7 +47,10 @@ def load(
     if file:
         values.update(_from_file(Path(file), provider.name, fields))
     values.update(_from_environment(environment, fields))
-    values.update({name: value for name, value in flags.items() if value is not None})
+    given = {name: value for name, value in flags.items() if value is not None}
+    for name in given:
+        _require(name, fields, f"flag --{name}: {provider.name} does not know it: ")
+    values.update(given)
     common = _make(Settings, values)
     _check_address(common.tracking_uri)
     return common, _make(provider.settings, values)

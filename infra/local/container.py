@@ -16,6 +16,7 @@ import os
 import subprocess
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from infra import docker
 from infra.errors import ProviderError, SettingsError
@@ -31,7 +32,7 @@ STEP, INPUTS = "/trefoil/step", "/trefoil/inputs"
 _LABEL = "trefoil.step"
 _DOCKERS_OWN = ("PATH", "HOME", "DOCKER_")
 _NOT_STARTED, _NOT_RUNNABLE, _NOT_FOUND, _KILLED = 125, 126, 127, 137
-_LOCAL = ("127.0.0.1", "localhost", "[::1]")
+_LOCAL = ("127.0.0.1", "localhost", "::1")
 
 
 class Containers:
@@ -100,11 +101,11 @@ class Containers:
 
     def _network(self, env: Mapping[str, str]) -> str:
         """Raises SettingsError where the step could not reach MLflow."""
-        network, address = self._settings.network, env.get("MLFLOW_TRACKING_URI", "")
-        host = address.partition("://")[2].rpartition("@")[2].partition("/")[0].rpartition(":")[0]
+        network = self._settings.network
+        host = urlsplit(env.get("MLFLOW_TRACKING_URI", "")).hostname
         if host in _LOCAL and network != "host":
             raise SettingsError(
-                f"a container on the network {network} does not reach MLflow at {address}, an "
+                f"a container on the network {network} does not reach MLflow at {host}, an "
                 "address of this machine alone; set TREFOIL_NETWORK=host, or give MLflow another"
             )
         return network
