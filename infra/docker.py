@@ -6,13 +6,21 @@ The program rather than an SDK: it knows the person's contexts, sockets and cred
 from __future__ import annotations
 
 import json
+import os
+import re
 import shutil
 import subprocess
-from collections.abc import Iterable
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from infra.errors import InputError, ProviderError
 
+_NOTHING: Mapping[str, str] = MappingProxyType({})
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+_TOLD = 15
+"""Lines of failed work that are told."""
 _PATIENCE = 60.0
 """Seconds within which a daemon answers a question."""
 
@@ -39,6 +47,32 @@ def attempt(*words: str) -> subprocess.CompletedProcess[str]:
     if done.returncode and "docker daemon" in done.stderr.lower():
         raise ProviderError(f"{said(done.stderr)}; start Docker, or point DOCKER_HOST to a daemon")
     return done
+
+
+def follow(
+    words: Sequence[str], say: Callable[[str], None], environment: Mapping[str, str] = _NOTHING
+) -> None:
+    """Call docker for long work, such as a build; each line goes to ``say`` as it comes.
+
+    Raises ProviderError with its last lines where it fails.
+    """
+    last: deque[str] = deque(maxlen=_TOLD)
+    with subprocess.Popen(
+        [program(), *words],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        env={**os.environ, **environment},
+    ) as process:
+        for line in process.stdout or ():
+            text = _COLOUR.sub("", line).rstrip()
+            if text:
+                last.append(text)
+                say(text)
+    if process.returncode:
+        raise ProviderError("\n  ".join([f"docker {words[0]} failed:", *last]))
 
 
 def program() -> str:

@@ -16,6 +16,9 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 State = Literal["waiting", "running", "succeeded", "cached", "skipped", "failed", "cancelled"]
 
+SCHEMA = 1
+"""Version of what a Plan says and of what its steps are told; images carry it as a label."""
+
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 FINAL: frozenset[State] = frozenset({"succeeded", "cached", "skipped", "failed", "cancelled"})

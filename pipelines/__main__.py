@@ -23,6 +23,7 @@ VERBS: dict[str, tuple[str, str, str]] = {
     "rollback": ("rollback:rollback", "rollback:configure", "go back to the last champion"),
     "endpoints": ("endpoints:endpoints", "endpoints:configure", "list what is being served"),
     "stop": ("endpoints:stop", "endpoints:configure_stop", "stop serving"),
+    "image": ("image:image", "image:configure", "build, push or name the container images"),
     "doctor": ("doctor:doctor", "doctor:configure", "check this machine and workspace"),
 }
 """Verb -> module:function in this room, what adds its flags, and what it does."""

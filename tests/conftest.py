@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+pytest_plugins = ["tests.docker"]
+
 FORBID_SKIPS = "PYTEST_FORBID_SKIPS"
 """Set where everything that tests need is installed: there, "not installed" is a failure."""
 

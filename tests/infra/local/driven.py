@@ -17,18 +17,11 @@ import pytest
 class Driven:
     """A run in a process of its own."""
 
-    def __init__(self, workspace: Path, steps: list[dict[str, Any]], **own: Any) -> None:
+    def __init__(self, workspace: Path, steps: list[dict[str, Any]]) -> None:
         plan = workspace.with_suffix(".json")
         plan.write_text(json.dumps(steps))
         self.process = subprocess.Popen(
-            [
-                sys.executable,
-                "-m",
-                "tests.infra.local.driving",
-                str(workspace),
-                str(plan),
-                json.dumps(own),
-            ],
+            [sys.executable, "-m", "tests.infra.local.driving", str(workspace), str(plan)],
             stdout=subprocess.PIPE,
             text=True,
         )
@@ -48,16 +41,15 @@ class Driven:
         return {name: state for name, state, _ in map(json.loads, out.splitlines())}
 
 
-Drive: TypeAlias = Callable[..., Driven]
-"""Takes steps as ``driving`` reads them, and settings."""
+Drive: TypeAlias = Callable[[list[dict[str, Any]]], Driven]
 
 
 @pytest.fixture(name="drive")
 def made_drive(tmp_path: Path) -> Iterator[Drive]:
     started: list[Driven] = []
 
-    def start(steps: list[dict[str, Any]], **own: Any) -> Driven:
-        started.append(Driven(tmp_path / "w", steps, **own))
+    def start(steps: list[dict[str, Any]]) -> Driven:
+        started.append(Driven(tmp_path / "w", steps))
         return started[-1]
 
     yield start

@@ -1,0 +1,34 @@
+# The model server, `python -m components.serve`: onnxruntime, and neither torch nor MLflow.
+# Kept to what Docker 20.10 knows by itself; for a builder without --mount, build.py leaves it out.
+ARG BASE_IMAGE=python:3.11-slim
+# Where packages are installed: of what else is in it, nothing reaches the image.
+ARG BUILD_IMAGE=${BASE_IMAGE}
+
+FROM ${BUILD_IMAGE} AS packages
+ARG PIP_INDEX_URL
+ARG PIP_EXTRA_INDEX_URL
+ARG PIP_FIND_LINKS
+WORKDIR /build
+COPY pyproject.toml requirements.lock infra/images/install.sh ./
+RUN --mount=type=cache,target=/root/.cache --mount=type=secret,id=ca \
+    sh install.sh serve
+
+FROM ${BASE_IMAGE} AS code
+WORKDIR /app
+COPY components/__init__.py components/contract.py components/serve.py components/
+COPY components/serving components/serving
+COPY training/__init__.py training/errors.py training/
+RUN python3 -m compileall -q --invalidation-mode unchecked-hash .
+
+FROM ${BASE_IMAGE}
+COPY --from=packages /opt/venv /opt/venv
+# HOME and USER serve whoever the container runs as; the rest of the file system may be read-only.
+ENV PATH=/opt/venv/bin:$PATH PYTHONPATH=/app PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 \
+    HOME=/tmp USER=trefoil
+WORKDIR /app
+USER 10001:10001
+EXPOSE 8080
+# SageMaker's argument `serve` replaces CMD; loopback inside a container would reach nobody.
+ENTRYPOINT ["python", "-m", "components.serve"]
+CMD ["--host", "0.0.0.0"]
+COPY --from=code /app /app

@@ -1,0 +1,31 @@
+# The steps of a pipeline, `python -m components.NAME`: torch, MLflow and all that they import.
+# Kept to what Docker 20.10 knows by itself; for a builder without --mount, build.py leaves it out.
+ARG BASE_IMAGE=python:3.11-slim
+# Where packages are installed: of what else is in it, nothing reaches the image.
+ARG BUILD_IMAGE=${BASE_IMAGE}
+
+FROM ${BUILD_IMAGE} AS packages
+ARG PIP_INDEX_URL
+ARG PIP_EXTRA_INDEX_URL
+ARG PIP_FIND_LINKS
+ARG TORCH=cpu
+WORKDIR /build
+COPY pyproject.toml requirements.lock infra/images/install.sh ./
+RUN --mount=type=cache,target=/root/.cache --mount=type=secret,id=ca \
+    sh install.sh train tracking serve
+
+FROM ${BASE_IMAGE} AS code
+WORKDIR /app
+COPY components components
+COPY training training
+COPY infra infra
+RUN python3 -m compileall -q --invalidation-mode unchecked-hash .
+
+FROM ${BASE_IMAGE}
+COPY --from=packages /opt/venv /opt/venv
+# HOME and USER serve whoever the container runs as; the rest of the file system may be read-only.
+ENV PATH=/opt/venv/bin:$PATH PYTHONPATH=/app PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 \
+    HOME=/tmp USER=trefoil
+WORKDIR /app
+USER 10001:10001
+COPY --from=code /app /app
