@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from components import contract
+from infra.provider import WORKSPACE
 from training.errors import InputError
 
 
@@ -29,7 +30,7 @@ def main() -> None:
     parser.add_argument("--port", type=int, help="port of a local endpoint (default: a free one)")
     arguments = parser.parse_args()
     endpoint = place(os.environ.get("TREFOIL_PROVIDER") or "local").deploy(
-        workspace=Path(os.environ.get("TREFOIL_WORKSPACE") or ".trefoil"),
+        workspace=Path(os.environ.get("TREFOIL_WORKSPACE") or WORKSPACE),
         name=arguments.endpoint,
         version=arguments.version,
         model=arguments.model,

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from infra.errors import CredentialsError, InputError, ProviderError, TrefoilError
+from infra.provider import WORKSPACE
 from infra.redaction import redacted
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ def address(environment: Mapping[str, str]) -> str:
 
     It has a folder of its own there: a step in a container is given that, not the workspace.
     """
-    workspace = Path(environment.get("TREFOIL_WORKSPACE") or ".trefoil").resolve()
+    workspace = Path(environment.get("TREFOIL_WORKSPACE") or WORKSPACE).resolve()
     own = workspace / "mlflow" / "mlflow.db"
     return environment.get("MLFLOW_TRACKING_URI") or f"{_SQLITE}{own}"
 

@@ -31,13 +31,15 @@ if TYPE_CHECKING:
     from infra.history import History
 
 Context: TypeAlias = Callable[[], Mapping[str, str]]
-Capability = Literal["gpu", "spot", "multi-node", "rehearsal", "docker"]
+Capability = Literal["gpu", "spot", "multi-node", "rehearsal"]
+WORKSPACE = ".trefoil"
+"""What the setting workspace is, in every place, where nobody sets it."""
 
 
 class Provider(NamedTuple):
     """A place where plans run.
 
-    ``settings`` is a dataclass; ``missing`` gives the reason for each thing it cannot do.
+    ``settings`` is a named tuple; ``missing`` gives the reason for each thing it cannot do.
     """
 
     name: str

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
-import os
 import shutil
 import sys
 import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 from typing import NamedTuple
 
-from infra import provider as providers
 from infra.errors import TrefoilError
 from infra.plan import Json
-from pipelines import cli, settings
+from pipelines import cli
+from pipelines.flags import add_place
+from pipelines.where import where
 
 _LIBRARIES = {
     "train": ("torch", "sklearn", "pyarrow"),
@@ -38,13 +37,12 @@ class Check(NamedTuple):
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Flags of ``doctor``."""
-    parser.add_argument("--settings", metavar="FILE", help="settings in TOML or JSON")
-    parser.add_argument("--json", action="store_true", help="one JSON document on stdout")
+    add_place(parser)
 
 
 def doctor(arguments: argparse.Namespace) -> int:
     """Look at everything a run needs; 0 if all that is needed is there, else 2."""
-    checks = list(_checks(arguments.settings))
+    checks = list(_checks(arguments))
     if arguments.json:
         document: Json = [
             {"name": c.name, "well": c.well, "words": c.words, "needed": c.needed} for c in checks
@@ -57,7 +55,7 @@ def doctor(arguments: argparse.Namespace) -> int:
     return cli.WRONG if any(c.needed and not c.well for c in checks) else cli.DONE
 
 
-def _checks(file: str | None) -> Iterator[Check]:
+def _checks(arguments: argparse.Namespace) -> Iterator[Check]:
     version = ".".join(str(part) for part in sys.version_info[:3])
     yield Check("python", sys.version_info >= (3, 11), f"{version} at {sys.executable}")
     for extra, libraries in _LIBRARIES.items():
@@ -67,17 +65,17 @@ def _checks(file: str | None) -> Iterator[Check]:
     for program in ("git", "docker"):
         found = shutil.which(program)
         yield Check(program, bool(found), found or "not on PATH", needed=False)
-    yield from _workspace(file)
+    yield from _workspace(arguments)
 
 
-def _workspace(file: str | None) -> Iterator[Check]:
+def _workspace(arguments: argparse.Namespace) -> Iterator[Check]:
     try:
-        common, _ = settings.load(providers.get("local"), file, os.environ, {})
+        here = where(arguments)
     except TrefoilError as error:
         yield Check("settings", False, str(error))
         return
-    yield Check("settings", True, file or "defaults and environment")
-    workspace = Path(common.workspace)
+    yield Check("settings", True, arguments.settings or "defaults and environment")
+    workspace = here.workspace
     try:
         workspace.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=workspace):

@@ -5,15 +5,15 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import importlib
-import os
 import time
 from pathlib import Path
 from typing import Any
 
 from infra import provider as providers
 from infra.errors import UnsupportedError
-from pipelines import cli, settings
+from pipelines import cli
 from pipelines.flags import add_place
+from pipelines.where import where
 
 _COLUMNS = ("name", "version", "state", "url", "pid", "started", "previous")
 
@@ -93,6 +93,5 @@ def _place(arguments: argparse.Namespace) -> tuple[Any, Path]:
         raise UnsupportedError(f"{provider.name} serves nothing: it has no endpoints") from None
     workspace = getattr(arguments, "workspace", None)
     if workspace is None:
-        common, _ = settings.load(provider, arguments.settings, os.environ, {})
-        workspace = Path(common.workspace)
+        workspace = where(arguments).workspace
     return place, workspace

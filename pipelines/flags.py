@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 
+from infra.errors import InputError
+
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
     """The flags of ``run`` and ``plan``."""
@@ -16,7 +18,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     add("--param", action="append", default=[], metavar="NAME=VALUE", help="set a parameter")
     add("--data", metavar="PATH", help="a dataset's name, or a file or folder of yours")
     add("--runner", choices=("process", "docker"), help="what executes a step on this machine")
-    add("--settings", metavar="FILE", help="settings in TOML or JSON")
+    add_settings(parser)
     add("--gpu", metavar="KIND:COUNT", help="accelerators for the training step, such as A100:8")
     add("--spot", action="store_true", help="train on interruptible machines")
     add("--step", metavar="NAME", help="only this step and those it needs")
@@ -24,10 +26,17 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     add("--no-cache", action="store_true", help="run every step anew")
 
 
+def add_settings(parser: argparse.ArgumentParser) -> None:
+    """The flags of every verb that has settings."""
+    add = parser.add_argument
+    add("--settings", metavar="FILE", help="settings in TOML or JSON")
+    add("--set", action="append", default=[], metavar="NAME=VALUE", help="one setting, over all")
+
+
 def add_place(parser: argparse.ArgumentParser) -> None:
     """The flags of every verb that asks a provider about its runs."""
     parser.add_argument("--provider", default="local", metavar="NAME", help="where it runs")
-    parser.add_argument("--settings", metavar="FILE", help="settings in TOML or JSON")
+    add_settings(parser)
     parser.add_argument("--json", action="store_true", help="one JSON document on stdout")
 
 
@@ -35,3 +44,11 @@ def add_run(parser: argparse.ArgumentParser) -> None:
     """The flags of every verb that is about one run."""
     parser.add_argument("run", nargs="?", metavar="RUN", help="id of the run (default: the newest)")
     add_place(parser)
+
+
+def pair(flag: str, text: str) -> tuple[str, str]:
+    """Read NAME=VALUE. Raises InputError."""
+    name, equals, value = text.partition("=")
+    if not equals or not name:
+        raise InputError(f"{flag} {text} is not NAME=VALUE")
+    return name, value

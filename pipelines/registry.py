@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import os
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from infra import mlflow
-from infra import provider as providers
 from infra.errors import InputError, nearest
 from infra.plan import Json
 from pipelines import cli, settings
 from pipelines.flags import add_place
+from pipelines.where import where
 
 if TYPE_CHECKING:
     from infra.registry import Promotion, Registry
@@ -76,13 +74,11 @@ def tracking_uri(common: settings.Settings) -> str:
 
 def connect(arguments: argparse.Namespace) -> Registry:
     """The registry that the settings name. Raises InputError where nothing was registered yet."""
-    place = providers.get(arguments.provider)
-    common, _ = settings.load(place, arguments.settings, os.environ, {})
-    uri = tracking_uri(common)
+    here = where(arguments)
+    uri = tracking_uri(here.common)
     if not mlflow.exists(uri):
         raise InputError(
-            f"nothing is registered in {Path(common.workspace)} yet; start with: "
-            "python -m pipelines run"
+            f"nothing is registered in {here.workspace} yet; start with: python -m pipelines run"
         )
     from infra.registry import Registry
 

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from infra import ir
-from infra import provider as providers
 from infra.errors import InputError, nearest
 from infra.plan import Json, Plan, Request, Resources, Step
 from infra.provider import Provider
 from pipelines import compile, settings
 from pipelines.checks import check
+from pipelines.flags import pair
 from pipelines.ledger import Ledger, run_id
+from pipelines.where import where
 
 ACCELERATED = "train"
 """The step that --gpu and --spot are for, where no step of the pipeline asks for a GPU itself."""
@@ -41,9 +41,9 @@ class Prepared(NamedTuple):
 
 def prepare(arguments: argparse.Namespace) -> Prepared:
     """Read, bind, check and lower; sends nothing. Raises InputError and UnsupportedError."""
-    place = providers.get(arguments.provider)
-    common, own = settings.load(place, arguments.settings, os.environ, {"runner": arguments.runner})
-    workspace = Path(common.workspace)
+    here = where(arguments, {"runner": arguments.runner})
+    place, common, own = here
+    workspace = here.workspace
     document = compile.load(arguments.pipeline, workspace)
     plan = ir.read(document, _parameters(arguments, document))
     plan = _equipped(plan, arguments.gpu, arguments.spot)
@@ -61,7 +61,7 @@ def prepare(arguments: argparse.Namespace) -> Prepared:
 
 
 def _parameters(arguments: argparse.Namespace, document: dict[str, Any]) -> dict[str, Json]:
-    given = dict(_pair(text) for text in arguments.param)
+    given: dict[str, Json] = dict(pair("--param", text) for text in arguments.param)
     declared = ir.declared(document)
     for name in ("recipe", "data"):
         if (value := getattr(arguments, name)) is not None:
@@ -77,13 +77,6 @@ def _parameters(arguments: argparse.Namespace, document: dict[str, Any]) -> dict
         default = declared["data"].get("defaultValue", "")
         given["data"], given["data_md5"] = resolve(str(given.get("data", default)))
     return given
-
-
-def _pair(text: str) -> tuple[str, Json]:
-    name, equals, value = text.partition("=")
-    if not equals or not name:
-        raise InputError(f"--param {text} is not NAME=VALUE")
-    return name, value
 
 
 def _configure(given: dict[str, Json], declared: Mapping[str, Any]) -> None:

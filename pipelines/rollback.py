@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import argparse
 import importlib
-import os
-from pathlib import Path
 
-from infra import provider as providers
-from pipelines import cli, registry, settings
+from pipelines import cli, registry
+from pipelines.where import where
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -21,10 +19,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def rollback(arguments: argparse.Namespace) -> int:
     """Move the alias back, then the traffic. Raises TrefoilError; the alias then stays moved."""
-    place = providers.get(arguments.provider)
-    common, _ = settings.load(place, arguments.settings, os.environ, {})
-    workspace = Path(common.workspace)
-    endpoint = importlib.import_module(f"infra.{place.name}.endpoint")
+    here = where(arguments)
+    workspace = here.workspace
+    endpoint = importlib.import_module(f"infra.{here.provider.name}.endpoint")
     done = registry.roll_back(arguments)
     name = arguments.endpoint or done.name
     url = None

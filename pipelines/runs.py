@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import os
-from typing import Any
 
-from infra import provider as providers
-from infra.errors import InputError
-from infra.plan import Json, RunRef, Status
-from infra.provider import Provider
-from pipelines import cli, settings
+from infra.plan import Json, Status
+from pipelines import cli
 from pipelines.display import describe
 from pipelines.flags import add_run
+from pipelines.where import where
 
 
 def configure_logs(parser: argparse.ArgumentParser) -> None:
@@ -30,8 +26,8 @@ def configure_why(parser: argparse.ArgumentParser) -> None:
 
 def status(arguments: argparse.Namespace) -> int:
     """Say where a run stands."""
-    place, own = _place(arguments)
-    found = place.status(_run(arguments, place, own), own)
+    here = where(arguments)
+    found = here.provider.status(here.run(arguments.run), here.own)
     if arguments.json:
         cli.answer(_data(found))
         return cli.DONE
@@ -43,9 +39,9 @@ def status(arguments: argparse.Namespace) -> int:
 
 def logs(arguments: argparse.Namespace) -> int:
     """Print what the steps of a run printed."""
-    place, own = _place(arguments)
-    run = _run(arguments, place, own)
-    lines = place.logs(run, own, arguments.step, arguments.follow)
+    here = where(arguments)
+    run = here.run(arguments.run)
+    lines = here.provider.logs(run, here.own, arguments.step, arguments.follow)
     if arguments.json:
         cli.answer([{"step": line.step, "text": line.text} for line in lines])
         return cli.DONE
@@ -56,7 +52,7 @@ def logs(arguments: argparse.Namespace) -> int:
 
 def list_runs(arguments: argparse.Namespace) -> int:
     """List the runs of a place, newest first."""
-    place, own = _place(arguments)
+    place, _, own = where(arguments)
     found = [place.status(run, own) for run in place.list_runs(own)]
     if arguments.json:
         cli.answer([_data(each) for each in found])
@@ -68,9 +64,9 @@ def list_runs(arguments: argparse.Namespace) -> int:
 
 def cancel(arguments: argparse.Namespace) -> int:
     """End a run; to end one that has ended is no mistake."""
-    place, own = _place(arguments)
-    run = _run(arguments, place, own)
-    ended = place.cancel(run, own)
+    here = where(arguments)
+    run = here.run(arguments.run)
+    ended = here.provider.cancel(run, here.own)
     if arguments.json:
         cli.answer({"run_id": run.run_id, "cancelled": ended})
     else:
@@ -80,9 +76,9 @@ def cancel(arguments: argparse.Namespace) -> int:
 
 def why(arguments: argparse.Namespace) -> int:
     """Say why a step ran, or that nothing changed since it ran before."""
-    place, own = _place(arguments)
-    run = _run(arguments, place, own)
-    reasons = place.why(run, own, arguments.step)
+    here = where(arguments)
+    run = here.run(arguments.run)
+    reasons = here.provider.why(run, here.own, arguments.step)
     if arguments.json:
         document: Json = {"run_id": run.run_id, "step": arguments.step, "reasons": [*reasons]}
         cli.answer(document)
@@ -103,18 +99,3 @@ def _data(status: Status) -> Json:
             for name, event in status.steps.items()
         ],
     }
-
-
-def _place(arguments: argparse.Namespace) -> tuple[Provider, Any]:
-    place = providers.get(arguments.provider)
-    _, own = settings.load(place, arguments.settings, os.environ, {})
-    return place, own
-
-
-def _run(arguments: argparse.Namespace, place: Provider, own: Any) -> RunRef:
-    if arguments.run:
-        return RunRef(place.name, arguments.run)
-    runs = place.list_runs(own)
-    if not runs:
-        raise InputError("there is no run here yet; start one with: python -m pipelines run")
-    return runs[0]

@@ -2,7 +2,7 @@
 
 A file is TOML or JSON (``terraform output -json settings`` is one). Its keys are the fields below
 and those of the chosen provider; a table called like a provider is for that provider alone. In the
-environment a field is TREFOIL_FIELD.
+environment a field is TREFOIL_FIELD; that of another provider is passed over there.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from infra import provider as providers
 from infra.errors import SettingsError, nearest
-from infra.provider import Provider
+from infra.provider import WORKSPACE, Provider
 
 _PREFIX = "TREFOIL_"
 _ADDRESSES = ("sqlite:///", "http://", "https://", "postgresql", "mysql", "mssql", "databricks")
@@ -33,23 +33,25 @@ class Settings(NamedTuple):
     tracking off.
     """
 
-    workspace: str = ".trefoil"
+    workspace: str = WORKSPACE
     tracking_uri: str = ""
     experiment: str = "trefoil"
 
 
 def load(
-    provider: Provider, file: str | None, environment: Mapping[str, str], flags: Mapping[str, Any]
+    provider: Provider, file: str | None, environment: Mapping[str, str], given: Mapping[str, Any]
 ) -> tuple[Settings, Any]:
-    """Return the common settings and those of the provider. Raises SettingsError."""
+    """Return the common settings and those of the provider. Raises SettingsError.
+
+    ``given`` are those of the command line.
+    """
     fields = {*_fields(Settings), *_fields(provider.settings)}
     values: dict[str, Any] = {}
     if file:
         values.update(_from_file(Path(file), provider.name, fields))
     values.update(_from_environment(environment, fields))
-    given = {name: value for name, value in flags.items() if value is not None}
     for name in given:
-        _require(name, fields, f"flag --{name}: {provider.name} does not know it: ")
+        _require(name, fields, f"{provider.name}: ")
     values.update(given)
     common = _make(Settings, values)
     _check_address(common.tracking_uri)
@@ -101,14 +103,19 @@ def _read(file: Path) -> dict[str, Any]:
 def _from_environment(environment: Mapping[str, str], fields: set[str]) -> dict[str, str]:
     found = {}
     for variable, value in environment.items():
-        if not variable.startswith(_PREFIX) or variable.removeprefix(_PREFIX) in _OF_A_STEP:
+        name = variable.removeprefix(_PREFIX)
+        if name == variable or name in _OF_A_STEP or not value:  # an empty one is as good as none
             continue
-        if not value:  # as good as not set
-            continue
-        name = variable.removeprefix(_PREFIX).lower()
-        _require(name, fields, f"environment variable {variable}: ")
-        found[name] = value
+        if (field := name.lower()) in fields:
+            found[field] = value
+        else:
+            _require(field, fields | _of_others(), f"environment variable {variable}: ")
     return found
+
+
+def _of_others() -> set[str]:
+    """The settings of every provider: only looked at where a variable is not one of ours."""
+    return {field for name in providers.names() for field in _fields(providers.get(name).settings)}
 
 
 def _require(name: str, known: set[str], where: str) -> None:
@@ -130,9 +137,13 @@ def _make(model: type, values: Mapping[str, Any]) -> Any:
     import pydantic
 
     try:
-        return pydantic.TypeAdapter(model).validate_python(own)
+        made: Any = pydantic.TypeAdapter(model).validate_python(own)
     except pydantic.ValidationError as error:
         first = error.errors()[0]
         name = ".".join(str(part) for part in first["loc"])
         message = f"the setting {name} is {first['input']!r}: {first['msg']}"
         raise SettingsError(message) from None
+    for name, value in zip(made._fields, made, strict=True):
+        if isinstance(value, int | float) and not 0 <= value < float("inf"):
+            raise SettingsError(f"the setting {name} is {value}; it is a finite number, 0 or more")
+    return made

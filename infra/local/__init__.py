@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
-from infra.provider import Provider
+from infra.provider import WORKSPACE, Provider
 
 ON_HOST = "TREFOIL_ON_HOST"
 """Set by a step that acts on this machine itself, so that a container is no place for it."""
@@ -18,7 +18,7 @@ class LocalSettings(NamedTuple):
     step; ``network`` and ``shm`` (the size of /dev/shm) are for its container.
     """
 
-    workspace: str = ".trefoil"
+    workspace: str = WORKSPACE
     parallel: int = 0
     grace: float = 20.0
     runner: Literal["process", "docker"] = "process"

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import os
 from pathlib import Path
 
-from infra import provider as providers
 from infra.errors import InputError, told
-from infra.plan import RunRef
-from pipelines import cli, settings
+from pipelines import cli
 from pipelines.flags import add_run
+from pipelines.where import where
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -27,14 +25,10 @@ def report(arguments: argparse.Namespace) -> int:
     from pipelines.report.facts import gather
     from pipelines.report.page import page
 
-    place = providers.get(arguments.provider)
-    common, own = settings.load(place, arguments.settings, os.environ, {})
-    workspace = Path(common.workspace)
-    if arguments.run is None and not (known := place.list_runs(own)):
-        raise InputError("there is no run here yet; start one with: python -m pipelines run")
-    run = RunRef(place.name, arguments.run) if arguments.run else known[0]
-    facts = gather(place, own, run, workspace)
-    file = arguments.out or workspace / "reports" / f"{run.run_id}.html"
+    here = where(arguments)
+    run = here.run(arguments.run)
+    facts = gather(here.provider, here.own, run, here.workspace)
+    file = arguments.out or here.workspace / "reports" / f"{run.run_id}.html"
     _write(file, page(facts))
     for note in facts.problems:
         cli.say(f"note: {note}")

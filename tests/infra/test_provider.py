@@ -73,9 +73,11 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return place
 
 
-def run(checkout: Path, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
+def run(
+    checkout: Path, *words: str, at: str = "toy", **environment: str
+) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "pipelines.run", "--provider", "toy", *words],
+        [sys.executable, "-m", "pipelines.run", "--provider", at, *words],
         cwd=checkout, env={**os.environ, **environment}, capture_output=True, text=True,
         check=False,
     )  # fmt: skip
@@ -87,6 +89,26 @@ def test_it_is_found_lowered_and_run(checkout: Path) -> None:
     done = run(checkout)
     assert done.returncode == 0, done.stderr
     assert "toy runs train" in done.stdout
+
+
+def test_its_settings_in_the_environment_do_not_bar_the_way_to_another_place(
+    checkout: Path,
+) -> None:
+    """Who works with two clouds has the variables of both set, all day."""
+    done = run(checkout, "--dry-run", at="local", TREFOIL_COLOUR="blue")
+    assert done.returncode == 0, done.stderr
+    assert "blue" not in done.stdout
+    done = run(checkout, "--dry-run", at="local", TREFOIL_COLOR="blue")
+    assert done.returncode == 2
+    assert "TREFOIL_COLOR: there is no setting color; did you mean colour?" in done.stderr
+
+
+def test_its_settings_can_be_given_by_flag(checkout: Path) -> None:
+    printed = run(checkout, "--dry-run", "--set", "colour=green", TREFOIL_COLOUR="blue")
+    assert '"colour": "green"' in printed.stdout, printed.stderr
+    done = run(checkout, "--dry-run", "--set", "colour=green", at="local")
+    assert done.returncode == 2
+    assert "local: there is no setting colour" in done.stderr
 
 
 def test_what_it_lacks_is_refused_with_its_reason(checkout: Path) -> None:

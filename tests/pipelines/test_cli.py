@@ -53,6 +53,11 @@ WRONG = [
     ([RUN, "--spot"], "step train asks for spot, and local cannot"),
     ([RUN, "--rehearse"], "--rehearse asks for rehearsal, and local cannot"),
     ([RUN, "--max-cost", "cheap"], "argument --max-cost: invalid float value"),
+    ([RUN, "--set", "paralel=2"], "local: there is no setting paralel; did you mean parallel?"),
+    ([RUN, "--set", "parallel"], "--set parallel is not NAME=VALUE"),
+    ([RUN, "--set", "grace=nan"], "the setting grace is nan; it is a finite number, 0 or more"),
+    ([VERB, "status", "--set", "grace=inf"], "the setting grace is inf"),
+    ([VERB, "endpoints", "--set", "=2"], "--set =2 is not NAME=VALUE"),
     ([RUN, "--settings", "none.toml"], "the settings none.toml cannot be read"),
     ([RUN, "--pipeline", "none.yaml"], "the pipeline none.yaml cannot be read"),
     ([RUN, "--pipeline", "README.md"], "the pipeline README.md"),
@@ -168,6 +173,24 @@ def test_a_reader_that_leaves_is_no_error(used: Path) -> None:
     )  # fmt: skip
     assert done.stdout == "{\n"
     assert "Traceback" not in done.stderr
+
+
+VERBS = [
+    [RUN, "--pipeline", NOOP, "--dry-run"], [VERB, "plan", "--pipeline", NOOP], [VERB, "status"],
+    [VERB, "logs"], [VERB, "list"], [VERB, "cancel"], [VERB, "why", "first"], [VERB, "report"],
+    [VERB, "endpoints"], [VERB, "doctor"],
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("words", VERBS, ids=" ".join)
+def test_every_verb_with_settings_takes_them_from_set(
+    used: Path, tmp_path: Path, words: list[str]
+) -> None:
+    """A verb that passed the flag over would look into another workspace than was meant."""
+    there = cli(tmp_path / "other", *words, "--set", f"workspace={used}", "--json")
+    assert there.returncode == 0, there.stderr
+    assert there.stdout == cli(used, *words, "--json").stdout
+    assert not (tmp_path / "other").exists()
 
 
 def test_no_cache_is_a_run_of_its_own(used: Path) -> None:

@@ -17,9 +17,9 @@ LOCAL = providers.get("local")
 def load(
     file: str | None = None,
     environment: dict[str, str] | None = None,
-    flags: dict[str, Any] | None = None,
+    given: dict[str, Any] | None = None,
 ) -> tuple[Any, Any]:
-    return settings.load(LOCAL, file, environment or {}, flags or {})
+    return settings.load(LOCAL, file, environment or {}, given or {})
 
 
 def written(tmp_path: Path, name: str, text: str) -> str:
@@ -30,7 +30,7 @@ def written(tmp_path: Path, name: str, text: str) -> str:
 def test_each_layer_is_laid_over_the_one_before(tmp_path: Path) -> None:
     file = written(tmp_path, "a.toml", 'workspace = "file"\nexperiment = "file"\nparallel = 1\n')
     environment = {"TREFOIL_EXPERIMENT": "variable", "TREFOIL_PARALLEL": "2"}
-    common, own = load(file, environment, {"parallel": 3, "grace": None})
+    common, own = load(file, environment, {"parallel": "3"})
     assert (common.workspace, common.experiment) == ("file", "variable")
     assert (own.workspace, own.parallel, own.grace) == ("file", 3, 20.0)
 
@@ -71,11 +71,29 @@ def test_a_wrong_file_is_one_sentence(tmp_path: Path, name: str, text: str, word
         ({"TREFOIL_PARALLEL": "two"}, "the setting parallel is 'two'"),
         ({"TREFOIL_TRACKING_URI": "ftp://x"}, "tracking_uri is ftp://x; it is none, or starts"),
         ({"TREFOIL_RUNNER": "podman"}, "the setting runner is 'podman': .*docker"),
+        ({"TREFOIL_GRACE": "nan"}, "the setting grace is nan; it is a finite number, 0 or more"),
+        ({"TREFOIL_GRACE": "1e999"}, "the setting grace is inf; it is a finite number"),
+        ({"TREFOIL_GRACE": "-1"}, "the setting grace is -1.0; it is a finite number, 0 or more"),
+        ({"TREFOIL_PARALLEL": "-1"}, "the setting parallel is -1; it is a finite number"),
     ],
 )
 def test_a_wrong_variable_is_one_sentence(environment: dict[str, str], words: str) -> None:
     with pytest.raises(SettingsError, match=words):
         load(environment=environment)
+
+
+@pytest.mark.parametrize("text", ["grace = nan", "grace = inf", "[local]\nparallel = -2"])
+def test_a_number_of_a_file_is_held_to_the_same_rule(tmp_path: Path, text: str) -> None:
+    """TOML can write nan and inf: a step would be waited for, for ever."""
+    with pytest.raises(SettingsError, match="it is a finite number, 0 or more"):
+        load(written(tmp_path, "a.toml", text))
+
+
+def test_a_setting_of_the_command_line_is_typed_and_known() -> None:
+    _, own = load(given={"grace": "2.5", "runner": "docker"})
+    assert (own.grace, own.runner) == (2.5, "docker")
+    with pytest.raises(SettingsError, match="local: there is no setting grase; did you mean grace"):
+        load(given={"grase": "2"})
 
 
 def test_a_missing_file_is_one_sentence(tmp_path: Path) -> None:
