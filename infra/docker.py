@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
-from infra.errors import InputError, ProviderError
+from infra.errors import ProviderError
 
 _NOTHING: Mapping[str, str] = MappingProxyType({})
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
@@ -107,15 +107,3 @@ def said(text: str) -> str:
     for preamble in ("docker: ", "Error response from daemon: ", "Error: ", "ERROR: "):
         reason = reason.removeprefix(preamble)
     return reason.rstrip(".")
-
-
-def require(images: Iterable[str]) -> dict[str, str]:
-    """The ID of every image. Raises InputError naming those that are not here: none is pulled."""
-    wanted = list(dict.fromkeys(images))
-    found = identities(wanted)
-    if missing := [image for image in wanted if image not in found]:
-        raise InputError(
-            f"the image {', '.join(missing)} is not here, and none is pulled; build ours with "
-            "`python -m pipelines image build`, fetch others with `docker pull`"
-        )
-    return found

@@ -18,8 +18,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from infra import docker
-from infra.errors import ProviderError, SettingsError
+from infra import docker, images
+from infra.errors import InputError, ProviderError, SettingsError
 from infra.local import ON_HOST, LocalSettings
 from infra.local.ending import Ending
 from infra.local.process import Process
@@ -42,7 +42,7 @@ class Containers:
         """See that every image is here. Raises InputError, and ProviderError without a daemon."""
         self._settings = settings
         self._processes = Processes()
-        self._images = _images(plan)
+        self._images = _images(plan, Path(settings.workspace))
         self._leaving: list[subprocess.Popen[bytes]] = []
 
     def image(self, step: Step) -> str:
@@ -70,7 +70,7 @@ class Containers:
         if not place.attempts():
             return False
         ended = self._processes.end_orphan(place, grace)
-        left = docker.ask("ps", "--all", "--quiet", "--filter", f"label={_LABEL}={_stem(place)}")
+        left = docker.ask("ps", "--all", "--quiet", "--filter", f"label={_label(place)}")
         if names := left.split():
             with contextlib.suppress(ProviderError):  # it has ended already
                 docker.ask("stop", "--time", f"{grace:.0f}", *names)
@@ -84,7 +84,7 @@ class Containers:
 
     def _options(self, job: Job) -> Iterator[str]:
         asked = job.step.resources
-        yield from ("--label", f"{_LABEL}={_stem(job.place)}", "--pull", "never", "--init")
+        yield from ("--label", _label(job.place), "--pull", "never", "--init")
         yield from ("--cap-drop", "ALL", "--security-opt", "no-new-privileges")
         yield from ("--user", f"{os.getuid()}:{os.getgid()}", "--env", "HOME=/tmp")
         yield from ("--network", self._network(job.env))
@@ -160,13 +160,27 @@ class Container:
         return ""
 
 
-def _images(plan: Plan) -> dict[str, str]:
-    """The ID of each image that steps name."""
-    return docker.require(step.image for step in plan.steps if ON_HOST not in step.env)
+def _images(plan: Plan, workspace: Path) -> dict[str, str]:
+    """The ID of each image that steps name: of ours the one built last, of others as tagged."""
+    named = dict.fromkeys(step.image for step in plan.steps if ON_HOST not in step.env)
+    built = {name: images.find(workspace, name) for name in named}
+    known = {name: found.id if found else name for name, found in built.items()}
+    ids = docker.identities(known.values())
+    if missing := [name for name in named if known[name] not in ids]:
+        raise InputError(
+            f"the image {', '.join(missing)} is not here, and none is pulled; build ours with "
+            "`python -m pipelines image build`, fetch others with `docker pull`"
+        )
+    return {name: ids[known[name]] for name in named}
+
+
+def _label(place: StepDirectory) -> str:
+    """By it a step's containers are found, whoever started them."""
+    return f"{_LABEL}={place.root.resolve()}"
 
 
 def _stem(place: StepDirectory) -> str:
-    """Begins the names of a step's containers: whoever has its directory finds them."""
+    """Begins the names of a step's containers."""
     return f"trefoil-{hashlib.sha256(str(place.root.resolve()).encode()).hexdigest()[:16]}"
 
 
@@ -220,18 +234,22 @@ def _shm(step: Step) -> str:
 
 def _refused(code: int, line: str, job: Job) -> str:
     """Why docker did not start it; empty where the code is the step's own."""
-    if not line.startswith("docker:"):
+    if not line:
         return ""
     reason = docker.said(line)
     if "no space left on device" in reason:
         return (
             f"was not started: Docker's disk is full ({reason}); `docker system prune` makes room"
         )
+    if "could not select device driver" in reason:
+        return "was not started: Docker has no GPU to give; install the NVIDIA Container Toolkit"
     if code == _NOT_FOUND:
         return f"was not started: the image {job.step.image} has no program {job.argv[0]}"
     return f"was not started: {reason}"
 
 
 def _last_line(log: Path) -> str:
+    """What docker, or the init process that it puts before the step, said last."""
     lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
-    return next((line for line in reversed(lines) if line.startswith("docker:")), "")
+    own = (line for line in reversed(lines) if line.startswith(("docker:", "[FATAL tini")))
+    return next(own, "")

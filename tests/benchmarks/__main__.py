@@ -9,7 +9,7 @@ import io
 import json
 import sys
 
-TABLES = ("startup", "orchestration", "main_job", "training", "tracking", "serving")
+TABLES = ("startup", "orchestration", "containers", "main_job", "training", "tracking", "serving")
 
 
 def main() -> None:

@@ -17,11 +17,18 @@ import pytest
 class Driven:
     """A run in a process of its own."""
 
-    def __init__(self, workspace: Path, steps: list[dict[str, Any]]) -> None:
+    def __init__(self, workspace: Path, steps: list[dict[str, Any]], **own: Any) -> None:
         plan = workspace.with_suffix(".json")
         plan.write_text(json.dumps(steps))
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "tests.infra.local.driving", str(workspace), str(plan)],
+            [
+                sys.executable,
+                "-m",
+                "tests.infra.local.driving",
+                str(workspace),
+                str(plan),
+                json.dumps(own),
+            ],
             stdout=subprocess.PIPE,
             text=True,
         )
@@ -41,15 +48,16 @@ class Driven:
         return {name: state for name, state, _ in map(json.loads, out.splitlines())}
 
 
-Drive: TypeAlias = Callable[[list[dict[str, Any]]], Driven]
+Drive: TypeAlias = Callable[..., Driven]
+"""Takes steps as ``driving`` reads them, and settings."""
 
 
 @pytest.fixture(name="drive")
 def made_drive(tmp_path: Path) -> Iterator[Drive]:
     started: list[Driven] = []
 
-    def start(steps: list[dict[str, Any]]) -> Driven:
-        started.append(Driven(tmp_path / "w", steps))
+    def start(steps: list[dict[str, Any]], **own: Any) -> Driven:
+        started.append(Driven(tmp_path / "w", steps, **own))
         return started[-1]
 
     yield start

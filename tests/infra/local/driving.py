@@ -1,8 +1,8 @@
 """Small plans for the local runner, and a process of its own to run one in and be killed.
 
-``python -m tests.infra.local.driving WORKSPACE PLAN_FILE`` runs a pickled-free plan: the plan is
-given as a list of steps in JSON, each {"name", "script", "after", ...}; ``script`` is Python that
-finds its inputs and outputs in ``sys.argv`` as NAME=PATH.
+``python -m tests.infra.local.driving WORKSPACE PLAN_FILE [SETTINGS]`` runs a plan: a list of steps
+in JSON, each {"name", "script", "after", ...}; ``script`` is Python that finds its inputs and
+outputs in ``sys.argv`` as NAME=PATH. SETTINGS is JSON too.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ def step(name: str, script: str = "", **options: Any) -> Step:
     """
     takes, makes = options.pop("takes", {}), options.pop("makes", ())
     values, given = options.pop("values", {}), options.pop("given", {})
+    image = options.pop("image", "python")
     script = _PROLOGUE + (
         script or "; ".join(f"open(place['{out}'], 'w').write('x')" for out in makes)
     )
@@ -37,7 +38,7 @@ def step(name: str, script: str = "", **options: Any) -> Step:
     inputs = {key: Output(*source.split(".")) for key, source in takes.items()}
     return Step(
         name=name,
-        image="python",
+        image=image,
         argv=tuple(words),
         inputs={**inputs, **{key: Constant(value) for key, value in given.items()}},
         parameters=values,
@@ -78,5 +79,6 @@ def _from_json(data: dict[str, Any]) -> Step:
 
 if __name__ == "__main__":
     found = [_from_json(each) for each in json.loads(Path(sys.argv[2]).read_text("utf-8"))]
-    for event in run(Path(sys.argv[1]), *found, grace=5.0):
+    own = json.loads(sys.argv[3]) if len(sys.argv) > 3 else {}
+    for event in run(Path(sys.argv[1]), *found, **{"grace": 5.0, **own}):
         print(json.dumps([event.step, event.state, event.message]), flush=True)
