@@ -1,0 +1,133 @@
+"""Plan -> Request for Kubeflow Pipelines: the run that is posted, and the experiment it is in."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator, Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+from infra.errors import InputError, SettingsError
+from infra.kind import KindSettings
+from infra.kind.pods import pod
+from infra.kind.spec import Node, label_of, stamped
+from infra.plan import Plan, Request, Step
+
+_HERE = ("127.0.0.1", "localhost", "::1")
+
+
+def lower(plan: Plan, settings: KindSettings, run_id: str) -> Request:
+    """The body is what is sent, but for the experiment's id, which only the server knows.
+
+    Pure where ``image_tag`` is set; else git is asked for the revision of this code.
+    Raises SettingsError, and InputError where git cannot tell.
+    """
+    images = _images(plan, settings)
+    environment = _environment(plan, settings, images)
+
+    def container(step: Step, given: Node) -> Node:
+        found = {**given, "image": images[step.image]}
+        env = {**environment, **step.env, "TREFOIL_RUN_ID": run_id}
+        found["env"] = [{"name": name, "value": value} for name, value in env.items()]
+        if step.resources.accelerators:
+            gpu = _gpu(step, settings)
+            found["resources"] = {**given.get("resources", {}), "accelerator": gpu}
+        return found
+
+    spec = stamped(plan, container)
+    executors = {label_of(spec, step): pod(step, settings) for step in plan.steps}
+    platforms = {"kubernetes": {"deploymentSpec": {"executors": executors}}}
+    given = {name: value for name, value in plan.parameters.items() if value is not None}
+    run: dict[str, Any] = {
+        "display_name": run_id,
+        "description": plan.description,
+        "pipeline_spec": {"pipeline_spec": spec, "platform_spec": {"platforms": platforms}},
+        "runtime_config": {"parameters": given},
+    }
+    body = _over({"experiment": settings.experiment, "run": run}, settings.overrides)
+    return Request("kind", run_id, plan, body, tuple(_notes(plan, settings, images)))
+
+
+def price(_plan: Plan, _settings: KindSettings) -> float:
+    """A cluster of one's own bills nothing."""
+    return 0.0
+
+
+def _images(plan: Plan, settings: KindSettings) -> dict[str, str]:
+    """What to run for each image that the plan names."""
+    from infra.images.catalogue import IMAGES
+
+    names = dict.fromkeys(step.image for step in plan.steps)
+    found = {name: settings.images.get(name, name) for name in names}
+    ours = [name for name in names if name in IMAGES and name not in settings.images]
+    if ours:
+        tag = settings.image_tag or _tag_of_this_code()
+        front = f"{settings.registry.rstrip('/')}/" if settings.registry else ""
+        found |= {name: f"{front}{name}:{tag}" for name in ours}
+    return found
+
+
+def _tag_of_this_code() -> str:
+    from infra.images import revision
+    from infra.images.catalogue import CONTENTS, ROOT
+
+    try:
+        return revision.of(ROOT, CONTENTS).tag
+    except InputError as error:
+        raise InputError(f"{error}; or set TREFOIL_IMAGE_TAG") from None
+
+
+def _environment(plan: Plan, settings: KindSettings, images: Mapping[str, str]) -> dict[str, str]:
+    """What every step finds in its environment, but for what the pipeline sets itself."""
+    found = {"TREFOIL_PROVIDER": "kind", "TREFOIL_PLAN_DIGEST": plan.digest()}
+    ours = next((image for name, image in images.items() if name != image), "")
+    if ours:
+        found["TREFOIL_GIT_COMMIT"] = ours.rpartition(":")[2]
+    if settings.tracking_uri != "none":
+        found["MLFLOW_TRACKING_URI"] = _tracking(settings)
+        found["MLFLOW_EXPERIMENT_NAME"] = settings.experiment
+    return found
+
+
+def _tracking(settings: KindSettings) -> str:
+    """MLflow as the steps see it: what is on this machine has another address there."""
+    host = urlsplit(settings.tracking_uri).hostname
+    if not host:
+        raise SettingsError(
+            f"steps on a cluster do not reach MLflow at {settings.tracking_uri}; the setting "
+            "tracking_uri is the address of a server, or none"
+        )
+    return settings.step_tracking_uri if host in _HERE else settings.tracking_uri
+
+
+def _gpu(step: Step, settings: KindSettings) -> Node:
+    """An accelerator as kfp compiles it, by its old and its new names."""
+    kind = step.resources.accelerator or ""
+    resource = kind if "/" in kind else settings.gpu_resource
+    count = str(step.resources.accelerators)
+    return {"type": resource, "count": count, "resourceType": resource, "resourceCount": count}
+
+
+def _over(body: Node, overrides: Mapping[str, Any]) -> Node:
+    """The body with ``overrides`` laid over it; mappings are merged, all else is replaced."""
+    found = copy.copy(body)
+    for name, value in overrides.items():
+        under = found.get(name)
+        merge = isinstance(value, Mapping) and isinstance(under, dict)
+        found[name] = _over(under, value) if merge else value  # type: ignore[arg-type]
+    return found
+
+
+def _notes(plan: Plan, settings: KindSettings, images: Mapping[str, str]) -> Iterator[str]:
+    for name, image in images.items():
+        if "@" not in image and ":" not in image.rpartition("/")[2]:
+            yield f"the image {name} has no tag: the node runs whichever it has, or pulls latest"
+    for step in plan.steps:
+        for platform in step.platforms.keys() - {"kubernetes"}:
+            yield f"step {step.name}: its settings of {platform} have no effect here"
+        kind = step.resources.accelerator or ""
+        if kind and "/" not in kind:
+            yield (
+                f"step {step.name}: here a GPU is a {settings.gpu_resource}, whatever its kind; "
+                f"node_selector can ask for nodes that have a {kind}"
+            )
