@@ -2,7 +2,8 @@
 
 A file is TOML or JSON (``terraform output -json settings`` is one). Its keys are the fields below
 and those of the chosen provider; a table called like a provider is for that provider alone. In the
-environment a field is TREFOIL_FIELD; that of another provider is passed over there.
+environment a field is TREFOIL_FIELD; that of another provider is passed over there. A table or a
+list is JSON outside of a file.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ class Settings(NamedTuple):
     """What holds for every provider.
 
     ``tracking_uri`` is MLflow's; empty means an SQLite database in the workspace, ``none`` turns
-    tracking off.
+    tracking off. A provider that has a field of the same name has a default of its own.
     """
 
     workspace: str = WORKSPACE
@@ -46,7 +47,8 @@ def load(
     ``given`` are those of the command line.
     """
     fields = {*_fields(Settings), *_fields(provider.settings)}
-    values: dict[str, Any] = {}
+    defaults: dict[str, Any] = getattr(provider.settings, "_field_defaults", {})
+    values = {name: defaults[name] for name in Settings._fields if name in defaults}
     if file:
         values.update(_from_file(Path(file), provider.name, fields))
     values.update(_from_environment(environment, fields))
@@ -131,7 +133,7 @@ def _fields(model: type) -> dict[str, Any]:
 
 def _make(model: type, values: Mapping[str, Any]) -> Any:
     fields = _fields(model)
-    own = {name: value for name, value in values.items() if name in fields}
+    own = {n: _structured(v, fields[n], n) for n, v in values.items() if n in fields}
     if all(fields[name] == "str" and isinstance(value, str) for name, value in own.items()):
         return model(**own)  # nothing to convert: pydantic need not be loaded
     import pydantic
@@ -147,3 +149,15 @@ def _make(model: type, values: Mapping[str, Any]) -> Any:
         if isinstance(value, int | float) and not 0 <= value < float("inf"):
             raise SettingsError(f"the setting {name} is {value}; it is a finite number, 0 or more")
     return made
+
+
+def _structured(value: Any, kind: str, name: str) -> Any:
+    """The value; read from JSON where it is text and the field holds a table or a list."""
+    if not isinstance(value, str) or not kind.startswith(("Mapping[", "tuple[")):
+        return value
+    try:
+        return json.loads(value)
+    except ValueError as error:
+        raise SettingsError(
+            f"the setting {name} is {value!r}, which is not JSON: {error}"
+        ) from None

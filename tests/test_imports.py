@@ -39,6 +39,8 @@ LOOKING = [
     ["-m", "pipelines", "plan", "--json"],
     ["-m", "pipelines.run", "--dry-run"],
     ["-m", "pipelines.run", "--dry-run", "--json"],
+    ["-m", "pipelines.run", "--provider", "kind", "--dry-run"],
+    ["-m", "pipelines", "plan", "--provider", "kind"],
 ]
 STANDARD = set(sys.stdlib_module_names) | set(sys.builtin_module_names)
 OF_SITE = {"__main__", "_distutils_hack", "sitecustomize", "usercustomize"}

@@ -8,12 +8,11 @@ emulator.py  what stands in for Kubeflow Pipelines in a rehearsal
 from __future__ import annotations
 
 from collections.abc import Mapping
-from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
 
-from infra.provider import Provider
+from infra.provider import WORKSPACE, Provider
 
-_NONE: Mapping[str, Any] = MappingProxyType({})
+_NONE: Mapping[str, Any] = {}
 
 
 class KindSettings(NamedTuple):
@@ -34,7 +33,7 @@ class KindSettings(NamedTuple):
     ``poll`` is how many seconds pass between two looks at a run.
     """
 
-    workspace: str = ".trefoil"
+    workspace: str = WORKSPACE
     host: str = "http://127.0.0.1:8080"
     namespace: str = "kubeflow"
     experiment: str = "trefoil"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import urlsplit
@@ -110,7 +109,7 @@ def _gpu(step: Step, settings: KindSettings) -> Node:
 
 def _over(body: Node, overrides: Mapping[str, Any]) -> Node:
     """The body with ``overrides`` laid over it; mappings are merged, all else is replaced."""
-    found = copy.copy(body)
+    found = dict(body)
     for name, value in overrides.items():
         under = found.get(name)
         merge = isinstance(value, Mapping) and isinstance(under, dict)

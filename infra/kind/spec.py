@@ -6,7 +6,7 @@ its users know. Steps that share an executor and are to differ get one each.
 
 from __future__ import annotations
 
-import copy
+import json
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeAlias
 
@@ -17,7 +17,7 @@ Node: TypeAlias = dict[str, Any]
 
 def stamped(plan: Plan, container: Callable[[Step, Node], Node]) -> Node:
     """The pipeline's IR; ``container`` turns an executor's container into that of a step."""
-    spec: Node = copy.deepcopy(dict(plan.source["pipeline"]))
+    spec: Node = json.loads(json.dumps(plan.source["pipeline"]))  # a copy, all through
     _prune(spec, plan)
     executors = spec["deploymentSpec"]["executors"]
     done: dict[str, Node] = {}

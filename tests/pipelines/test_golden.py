@@ -1,5 +1,7 @@
 """The authored pipeline compiles to the IR in ``tests/golden``: no drift of kfp goes unseen.
 
+So does what each provider makes of it: generative.PROVIDER.json is what would be sent.
+
 After a change that is meant, remake it: ``python -m tests.pipelines.test_golden``.
 """
 
@@ -18,7 +20,8 @@ from pipelines import compile
 
 GOLDEN = Path(__file__).parent.parent / "golden"
 IR = GOLDEN / "generative.json"
-REQUEST = GOLDEN / "generative.local.json"
+SETTINGS: dict[str, dict[str, Any]] = {"local": {}, "kind": {"image_tag": "0123456789ab"}}
+"""Of each provider whose request is kept, the settings that make it the same on every machine."""
 
 
 def compiled(workspace: Path) -> dict[str, Any]:
@@ -28,11 +31,16 @@ def compiled(workspace: Path) -> dict[str, Any]:
     return document
 
 
-def request(document: dict[str, Any]) -> Any:
-    """What the local provider is sent for it."""
-    place = providers.get("local")
-    body = place.lower(ir.read(document), place.settings(), "generative-golden-1").body
-    return to_data(body)
+def request(document: dict[str, Any], provider: str) -> Any:
+    """What a provider is sent for it."""
+    place = providers.get(provider)
+    settings = place.settings(**SETTINGS[provider])
+    return to_data(place.lower(ir.read(document), settings, "generative-golden-1").body)
+
+
+def golden(provider: str) -> Path:
+    """The file of a provider's request."""
+    return GOLDEN / f"generative.{provider}.json"
 
 
 def pretty(value: Any) -> str:
@@ -44,9 +52,10 @@ def test_the_pipeline_compiles_to_the_golden_ir(tmp_path: Path) -> None:
     assert pretty(compiled(tmp_path)) == IR.read_text(encoding="utf-8")
 
 
-def test_the_golden_ir_lowers_to_the_golden_request() -> None:
+@pytest.mark.parametrize("provider", SETTINGS)
+def test_the_golden_ir_lowers_to_the_golden_request(provider: str) -> None:
     document = json.loads(IR.read_text(encoding="utf-8"))
-    assert pretty(request(document)) == REQUEST.read_text(encoding="utf-8")
+    assert pretty(request(document, provider)) == golden(provider).read_text(encoding="utf-8")
 
 
 def test_the_plan_of_the_pipeline() -> None:
@@ -78,7 +87,8 @@ def test_the_gate_is_one_boolean(step: str) -> None:
 if __name__ == "__main__":
     import tempfile
 
-    with tempfile.TemporaryDirectory() as place:
-        found = compiled(Path(place))
+    with tempfile.TemporaryDirectory() as folder:
+        found = compiled(Path(folder))
     IR.write_text(pretty(found), encoding="utf-8")
-    REQUEST.write_text(pretty(request(found)), encoding="utf-8")
+    for place in SETTINGS:
+        golden(place).write_text(pretty(request(found, place)), encoding="utf-8")

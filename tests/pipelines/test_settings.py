@@ -11,7 +11,7 @@ from infra import provider as providers
 from infra.errors import SettingsError
 from pipelines import settings
 
-LOCAL = providers.get("local")
+LOCAL, KIND = providers.get("local"), providers.get("kind")
 
 
 def load(
@@ -80,6 +80,22 @@ def test_a_wrong_file_is_one_sentence(tmp_path: Path, name: str, text: str, word
 def test_a_wrong_variable_is_one_sentence(environment: dict[str, str], words: str) -> None:
     with pytest.raises(SettingsError, match=words):
         load(environment=environment)
+
+
+def test_a_place_has_its_own_default_of_a_common_setting() -> None:
+    """The registry's verbs would look for kind's models in a file of this machine."""
+    common, _ = settings.load(KIND, None, {}, {})
+    assert common.tracking_uri == "http://127.0.0.1:5000"
+    common, own = settings.load(KIND, None, {"TREFOIL_TRACKING_URI": "https://mlflow"}, {})
+    assert common.tracking_uri == own.tracking_uri == "https://mlflow"
+
+
+def test_a_table_is_json_outside_of_a_file() -> None:
+    """A variable holds text alone; without this, secrets could be named in a file only."""
+    _, own = settings.load(KIND, None, {"TREFOIL_SECRETS": '{"TOKEN": "mlflow/token"}'}, {})
+    assert own.secrets == {"TOKEN": "mlflow/token"}
+    with pytest.raises(SettingsError, match="the setting secrets is 'TOKEN', which is not JSON"):
+        settings.load(KIND, None, {}, {"secrets": "TOKEN"})
 
 
 @pytest.mark.parametrize("text", ["grace = nan", "grace = inf", "[local]\nparallel = -2"])
