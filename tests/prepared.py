@@ -9,7 +9,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
+import sklearn
 import torch
+from PIL import Image
 
 from components import prepare
 from training import data
@@ -30,6 +32,23 @@ def digits() -> Dataset:
     """The digits, loaded once a process."""
     with TemporaryDirectory() as place:
         return data.load(write_digits(Path(place, "digits")))
+
+
+@cache
+def photographs(size: int = 8) -> Dataset:
+    """Grey squares of scikit-learn's two photographs, 256 levels: three quarters to train on."""
+    place = Path(sklearn.__path__[0], "datasets", "images")
+    parts = []
+    for name in ("china.jpg", "flower.jpg"):
+        grey = np.asarray(Image.open(place / name).convert("L"))
+        rows, columns = (side // size for side in grey.shape)
+        squares = grey[: rows * size, : columns * size].reshape(rows, size, columns, size)
+        parts.append(squares.swapaxes(1, 2).reshape(-1, 1, size, size))
+    found = np.random.default_rng(0).permutation(np.concatenate(parts))
+    images = torch.from_numpy(found)
+    cut = len(images) * 3 // 4
+    spec = Spec("photographs", "image", (1, size, size), 256, (), "0" * 32)
+    return Dataset(spec, {"image": images[:cut]}, {"image": images[cut:]})
 
 
 def small(rows: int = 40, levels: int = 5, shape: tuple[int, ...] = (1, 2, 3)) -> Dataset:

@@ -98,6 +98,8 @@ class VAEConfig(Ranged):
     """Hidden layers of the encoder, and of the decoder."""
     activation: Literal["silu", "relu", "gelu", "tanh"] = "silu"
     dropout: float = 0.0
+    likelihood: Literal["auto", "binomial", "logistic"] = "auto"
+    """Of a pixel's levels; auto: binomial of few, logistic of more than 32."""
     beta: Scheduled = 1.0
     """Weight of the KL; a ramp anneals it. Other than 1 in the end, it is a beta-VAE."""
 

@@ -46,6 +46,9 @@ class Recipe:
 def vae() -> Recipe:
     """Train an MLP VAE under its exact likelihood: on digits near 2.03 bits/dim in ten seconds.
 
+    That is the binomial's, the process that made the digits; with ``likelihood=logistic``, which
+    learns how sharp each pixel is, they come to 1.90 at a third more time a step.
+
     By five-fold cross-validation on the training rows of digits, in bits/dim: layer norm and
     weight decay together gain 0.033 (the gain differs by 0.008 between folds), the average of the
     weights 0.019 over a cosine schedule. A KL annealed up from 0 costs 0.010: under the true

@@ -97,10 +97,10 @@ def test_a_score_is_the_bound_over_its_noise(saved: Path) -> None:
     with torch.no_grad():
         mean, log_var = vae.encode(x)
         nats = torch.stack([
-            vae.code_length(x, vae.decoder(mean + noise[:, k] * (log_var / 2).exp()))
+            vae.likelihood.code_length(x, vae.decoder(mean + noise[:, k] * (log_var / 2).exp()))
             for k in range(DRAWS)
         ]).mean(0)  # fmt: skip
-        nats = nats - vae.constant(x) + vae.divergence(mean, log_var)
+        nats = nats - vae.likelihood.constant(x) + vae.divergence(mean, log_var)
         found = graph.module(x.reshape(3, 1, 2, 3), noise)
     torch.testing.assert_close(found, nats / 6 / np.log(2))
 

@@ -5,14 +5,10 @@ distribution over images, p(x|z); training raises the evidence lower bound
 
     log p(x) >= E_q[log p(x|z)] - KL(q(z|x) || N(0, 1))
 
-A pixel is a count k of n = levels - 1 (a digit's pixel: how many of 4x4 fine dots were inked), so
-p(x|z) is Binomial(n, p) for each pixel, whose log-likelihood in nats is exact:
-
-    log p(k) = log C(n, k) + k l - n softplus(l),   l the logit of p
-
-That makes the bound, over pixels and log 2, bits per dimension: comparable with any other model
-of the same data, and beta = 1 the true weight of the KL. Binary cross-entropy on k / n would be n
-times too weak. Data without levels is read at 256 of them.
+p(x|z) is exact for the levels of each pixel (``training.models.likelihoods``): Binomial(16, p) on
+digits, a discretised logistic on pictures of 256 levels. That makes the bound, over pixels and
+log 2, bits per dimension: comparable with any other model of the same data, and beta = 1 the true
+weight of the KL. Data without levels is read at 256 of them.
 
 Shapes: B batch, D pixels of an image, Z latent, K draws from q.
 """
@@ -22,12 +18,12 @@ from __future__ import annotations
 import math
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from training.configs import VAEConfig
 from training.data import Columns, Spec
 from training.model import Graph, Model
+from training.models.likelihoods import likelihood
 from training.schedules import value
 
 LEVELS = 256
@@ -51,7 +47,8 @@ class VAE(Model):
         self.pixels = math.prod(spec.shape)
         self.top = self.levels - 1
         self.encoder = _mlp(self.pixels, 2 * config.latent, config)
-        self.decoder = _mlp(config.latent, self.pixels, config)
+        self.likelihood = likelihood(config.likelihood, self.levels)
+        self.decoder = _mlp(config.latent, self.likelihood.outputs * self.pixels, config)
 
     @property
     def levels(self) -> int:
@@ -61,7 +58,7 @@ class VAE(Model):
     def prepare(self, rows: Columns) -> Columns:
         """Pixels as fractions of the top level, on its grid, and their constant in nats."""
         x_BD = self.fractions(rows["image"])
-        return {"x": x_BD, "constant": self.constant(x_BD)}
+        return {"x": x_BD, "constant": self.likelihood.constant(x_BD)}
 
     def fractions(self, images: Tensor) -> Tensor:
         """Stored images as rows of fractions k / n."""
@@ -69,20 +66,13 @@ class VAE(Model):
         whole = stored_BD.dtype == torch.uint8
         return (stored_BD if whole else torch.round(stored_BD * self.top)) / self.top
 
-    def constant(self, x_BD: Tensor) -> Tensor:
-        """The sum of log C(n, k) over an image's pixels: what no parameter changes."""
-        k = torch.arange(self.top + 1.0, dtype=torch.float64)
-        n = torch.tensor(float(self.top), dtype=torch.float64)
-        choices = torch.lgamma(n + 1) - torch.lgamma(k + 1) - torch.lgamma(n - k + 1)
-        table = choices.float().to(x_BD.device)
-        return table[torch.round(x_BD * self.top).int()].sum(-1)
-
     def losses(self, batch: Columns, player: str, step: int) -> dict[str, Tensor]:  # noqa: ARG002
         """Nats per image: reconstruction is -log p(x|z) at one draw, kl is exact."""
         x_BD = batch["x"]
         mean_BZ, log_var_BZ = self.encode(x_BD)
-        logits_BD = self.decoder(self.draw(mean_BZ, log_var_BZ))
-        reconstruction = self.code_length(x_BD, logits_BD).mean() - batch["constant"].mean()
+        given = self.decoder(self.draw(mean_BZ, log_var_BZ))
+        nats_B = self.likelihood.code_length(x_BD, given)
+        reconstruction = nats_B.mean() - batch["constant"].mean()
         kl = self.divergence(mean_BZ, log_var_BZ).mean()
         loss = reconstruction + value(self.config.beta, step) * kl
         return {"loss": loss, "reconstruction": reconstruction, "kl": kl}
@@ -101,18 +91,13 @@ class VAE(Model):
         """Draw z from q(z|x) by moving noise, so that gradients pass."""
         return torch.addcmul(mean_BZ, torch.randn_like(mean_BZ), (log_var_BZ / 2).exp())
 
-    def code_length(self, x_BD: Tensor, logits_BD: Tensor) -> Tensor:
-        """-log p(x|z) of each image in nats, without the constant."""
-        return self.top * (F.softplus(logits_BD) - x_BD * logits_BD).sum(-1)
-
     def divergence(self, mean_BZ: Tensor, log_var_BZ: Tensor) -> Tensor:
         """KL(q(z|x) || N(0, 1)) of each image in nats."""
         return 0.5 * (mean_BZ.square() + log_var_BZ.exp() - log_var_BZ - 1).sum(-1)
 
     def decode(self, z_BZ: Tensor) -> Tensor:
-        """Images in 0..1, (B, *shape): the mean of p(x|z)."""
-        images: Tensor = torch.sigmoid(self.decoder(z_BZ)).reshape(-1, *self.spec.shape)
-        return images
+        """Images in 0..1, (B, *shape): the centre of p(x|z)."""
+        return self.likelihood.centre(self.decoder(z_BZ)).reshape(-1, *self.spec.shape)
 
     @torch.no_grad()
     def sample(self, n: int, generator: torch.Generator | None = None) -> Tensor:
@@ -136,11 +121,11 @@ class VAE(Model):
         """
         x_BD = self.fractions(images)
         mean_BZ, log_var_BZ = self.encode(x_BD)
-        constant_B = self.constant(x_BD)
+        constant_B = self.likelihood.constant(x_BD)
         shape = (draws, *mean_BZ.shape)
         noise_KBZ = torch.randn(shape, generator=generator).to(x_BD.device)
         z_KBZ = mean_BZ + noise_KBZ * (log_var_BZ / 2).exp()
-        nats_KB = self.code_length(x_BD, self.decoder(z_KBZ)) - constant_B
+        nats_KB = self.likelihood.code_length(x_BD, self.decoder(z_KBZ)) - constant_B
         bound_B = nats_KB.mean(0) + self.divergence(mean_BZ, log_var_BZ)
         # log q(z|x) - log p(z): the terms of pi are the same in both.
         ratio_KB = 0.5 * (z_KBZ.square() - noise_KBZ.square() - log_var_BZ).sum(-1)
@@ -192,8 +177,9 @@ class _Score(_Served):
         x_BD = images.flatten(1)
         mean_BZ, log_var_BZ = vae.encode(x_BD)
         z_BKZ = mean_BZ.unsqueeze(1) + noise_BKZ * (log_var_BZ / 2).exp().unsqueeze(1)
-        nats_BK = vae.code_length(x_BD.unsqueeze(1), vae.decoder(z_BKZ))
-        nats_B = nats_BK.mean(1) - vae.constant(x_BD) + vae.divergence(mean_BZ, log_var_BZ)
+        nats_BK = vae.likelihood.code_length(x_BD.unsqueeze(1), vae.decoder(z_BKZ))
+        constant_B = vae.likelihood.constant(x_BD)
+        nats_B = nats_BK.mean(1) - constant_B + vae.divergence(mean_BZ, log_var_BZ)
         return nats_B / (vae.pixels * math.log(2))
 
 
