@@ -1,9 +1,8 @@
 """Credentials taken out of what is written down: the one rule of every room.
 
-A secret is told by the name it has (``api_key``, ``dbPassword``, ``X-Auth-Token``), by its form
-(the user of a URL, a signed query, ``password=...``, a bearer's token), or by being the value of
-an environment variable of such a name. ``token_file`` and ``auth_mode`` only tell of one, and
-``max_tokens``, ``tokenizer`` and ``author`` of none.
+A secret is told by the name it has (``infra.secrets``), by its form (the user of a URL, a signed
+query, ``password=...``, a bearer's token), or by being the value of an environment variable of
+such a name.
 """
 
 from __future__ import annotations
@@ -13,25 +12,17 @@ import os
 import re
 from collections.abc import Mapping
 
-HIDDEN = "***"
+from infra.secrets import HIDDEN, WORDS, is_secret, is_secret_variable
 
-_WORDS = (
-    r"(?:passw(?:or)?d|passphrase|secret|credential|token(?!s|i[sz])|auth(?!or(?!i[sz]))"
-    r"|(?:api|access|account|private|signing|encryption|ssh)[-_. ]?key|connection[-_. ]?string)"
-)
-_NAME = re.compile(_WORDS, re.IGNORECASE)
-_ABOUT = re.compile(r"(?i)(?:file|path|dir|sock|url|uri|type|mode|name|count|size|dim)$")
-_KEY = re.compile(r"(?i)_key$")
-"""Of an environment variable alone: elsewhere it may be what rows are sorted by."""
 _SHORTEST = 8
 """Characters of a variable's value below which it is a word that any text may hold."""
 
 _URL = re.compile(r"(?<=://)(?:[^/?#\s\"<>]*|[^/?#\s\"<>:]+:(?!\d+[/?#])[^@\s\"<>]*)@")
 """A password may hold what it must not; a port is no password."""
 _GIVEN = re.compile(
-    rf"(?i)((?:{_WORDS}|[?&][^=&\s]{{0,40}}sig)[\w.%-]*=)(?:\"[^\"]*\"|'[^']*'|[^&\s\"',;]+)"
+    rf"(?i)((?:{WORDS}|[?&][^=&\s]{{0,40}}sig)[\w.%-]*=)(?:\"[^\"]*\"|'[^']*'|[^&\s\"',;]+)"
 )
-_QUOTED = re.compile(rf"(?i)({_WORDS}[\w.%-]*[\"']\s*:\s*[\"'])[^\"']+")
+_QUOTED = re.compile(rf"(?i)({WORDS}[\w.%-]*[\"']\s*:\s*[\"'])[^\"']+")
 _HEADER = re.compile(r"(?i)(\b(?:Bearer|Authorization\W{1,4}\w+)\s+)[\w.~+/=-]{8,}")
 
 
@@ -48,7 +39,7 @@ def redacted(text: str) -> str:
     for form in (_GIVEN, _QUOTED, _HEADER):
         text = form.sub(rf"\1{HIDDEN}", text)
     for name, value in os.environ.items():
-        if len(value) >= _SHORTEST and value in text and (_is_secret(name) or _KEY.search(name)):
+        if len(value) >= _SHORTEST and value in text and is_secret_variable(name):
             text = text.replace(value, HIDDEN)
     return text
 
@@ -62,17 +53,13 @@ def _clean(value: object, name: str = "") -> object:
     """The value without secrets, of JSON's types all through."""
     if isinstance(value, bool | None):
         return value
-    if _is_secret(name):
+    if is_secret(name):
         return HIDDEN
     if isinstance(value, Mapping):
         return {str(key): _clean(inner, str(key)) for key, inner in value.items()}
     if isinstance(value, list | tuple):
         return [_clean(inner) for inner in value]
     return value if isinstance(value, int | float) else redacted(str(value))
-
-
-def _is_secret(name: str) -> bool:
-    return bool(_NAME.search(name)) and not _ABOUT.search(name)
 
 
 def _as_text(value: object) -> str:

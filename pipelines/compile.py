@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from infra.errors import InputError
+from infra.secrets import hidden
 from infra.storage import write_whole
 
 GENERATIVE = Path(__file__).with_name("generative.py")
@@ -39,17 +40,19 @@ def load(pipeline: str, workspace: Path) -> dict[str, Any]:
     except (OSError, ValueError):  # not kept yet, or damaged: made anew
         text = _compile(source) if source.suffix == ".py" else content.decode(errors="replace")
         parsed = _parsed(source, text)
-        if not text.startswith(_SEVERAL):  # a change of the other files would not be seen
-            _keep(kept, parsed)
         document = json.loads(parsed)
+        if not text.startswith(_SEVERAL):  # a change of the other files would not be seen
+            _keep(kept, document)
     return document
 
 
-def _keep(kept: Path, text: str) -> None:
+def _keep(kept: Path, document: dict[str, Any]) -> None:
+    """Keep IR, but for a secret: it stays where it is, and may be another one tomorrow."""
     try:
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(kept, text)
-    except OSError:
+        if hidden(document) == document:
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            write_whole(kept, json.dumps(document))
+    except (OSError, RecursionError):
         return  # a dry run works in a read-only workspace; a run will refuse it in its own words
 
 

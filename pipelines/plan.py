@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from infra.plan import as_text
+from infra.secrets import hidden
 from pipelines import cli
 from pipelines.conditions import words
 from pipelines.flags import add_flags
@@ -25,7 +26,7 @@ def plan(arguments: argparse.Namespace) -> int:
         return show(prepared.request)
     request = prepared.request
     print(f"{request.run_id} on {request.provider}: {request.plan.description}")
-    for name, value in request.plan.parameters.items():
+    for name, value in hidden(dict(request.plan.parameters)).items():
         print(f"  {name} = {as_text(value)}")
     for step in request.plan.steps:
         needs = f" after {', '.join(step.needs())}" if step.needs() else ""

@@ -46,10 +46,12 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def show(request: Request) -> int:
-    """Print the request, whole; the notes go to stderr."""
+    """Print the request, whole but for secrets; the notes go to stderr."""
+    from infra.secrets import hidden
+
     for note in request.notes:
         cli.say(f"note: {note}")
-    cli.answer({"provider": request.provider, "run_id": request.run_id, **request.body})
+    cli.answer(hidden({"provider": request.provider, "run_id": request.run_id, **request.body}))
     return cli.DONE
 
 

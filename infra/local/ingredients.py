@@ -6,11 +6,13 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
+from infra import cache
 from infra.local.code import Sources, environment
 from infra.local.rundir import StepDirectory
 from infra.local.runner import Runner
 from infra.local.values import Results
 from infra.plan import Json, Step, as_text, to_data
+from infra.secrets import hidden
 from infra.storage import write_whole
 
 
@@ -51,8 +53,9 @@ class Ingredients:
         return {"code": dict(self._sources.of(words)), "environment": environment()}
 
     def write(self, place: StepDirectory, ingredients: Mapping[str, Json]) -> None:
-        """Keep them for ``why``."""
-        write_whole(place.ingredients, json.dumps(ingredients, sort_keys=True))
+        """Keep them for ``why``, but for secrets; the key tells that one of those changed."""
+        kept = {**hidden(dict(ingredients)), "key": cache.key(ingredients)}
+        write_whole(place.ingredients, json.dumps(kept, sort_keys=True))
 
     def remember(self) -> None:
         """Save the digests of sources for the next run."""
@@ -77,6 +80,8 @@ def differences(before: Mapping[str, Json], now: Mapping[str, Json]) -> list[str
         found.append("the declared outputs changed")
     if before.get("run") != now.get("run"):
         found.append("it asks for the run's name, which is new each time")
+    if not found and before.get("key", now.get("key")) != now.get("key"):
+        found.append("a secret changed: its value is not kept, and so not shown")
     return found
 
 

@@ -27,7 +27,8 @@ from typing import IO, Any
 from infra import cache
 from infra.cache import Entry
 from infra.errors import InputError
-from infra.plan import FINAL, Event, Json, RunRef, Status, to_data
+from infra.plan import FINAL, Event, Json, RunRef, Status
+from infra.secrets import hidden
 from infra.storage import write_whole
 
 
@@ -128,9 +129,8 @@ class RunDirectory:
         """Append one event, with the time of day for people to read."""
         if self._events is None:
             raise RuntimeError("only the process that drives a run records its events")
-        data = to_data(event)
-        assert isinstance(data, dict)  # noqa: S101  an Event is a dataclass
-        self._events.write(json.dumps(data | {"at": round(time.time(), 3)} | extra) + "\n")
+        line = {**event._asdict(), "at": round(time.time(), 3), **extra}
+        self._events.write(json.dumps(line) + "\n")
         self._events.flush()
 
     def lines(self) -> Iterator[dict[str, Json]]:
@@ -178,8 +178,8 @@ class RunDirectory:
         return any(each["name"] == step and each["cache"] for each in plan["steps"])
 
     def write_request(self, body: Mapping[str, Json]) -> None:
-        """Keep what was asked for, for ``report`` and for people."""
-        write_whole(self.root / "request.json", json.dumps(dict(body)))
+        """Keep what was asked for, but for secrets, for ``report`` and for people."""
+        write_whole(self.root / "request.json", json.dumps(hidden(dict(body))))
 
     def request(self) -> dict[str, Json]:
         """What was asked for."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from infra.plan import Json
+from infra.secrets import hidden
 from pipelines.report import words
 from pipelines.report.contents import Picture
 from pipelines.report.facts import Artefact, StepFacts
@@ -23,13 +24,16 @@ _CAPTION = {
 
 def parameters(found: Mapping[str, Json]) -> Markup:
     """Names and values."""
-    return tag("dl", [_pair(name, value) for name, value in found.items()], class_="pairs")
+    pairs = [_pair(name, value) for name, value in hidden(dict(found)).items()]
+    return tag("dl", pairs, class_="pairs")
 
 
 def values(steps: Iterable[StepFacts]) -> Markup | None:
     """The output parameters of all steps."""
     pairs = [
-        _pair(f"{step.name}.{name}", value) for step in steps for name, value in step.values.items()
+        _pair(f"{step.name}.{name}", value)
+        for step in steps
+        for name, value in hidden(dict(step.values)).items()
     ]
     return tag("dl", pairs, class_="pairs") if pairs else None
 

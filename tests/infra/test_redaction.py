@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from infra.redaction import HIDDEN, redacted, texts
+from infra.redaction import redacted, texts
+from infra.secrets import HIDDEN
 
 
 @pytest.mark.parametrize(
