@@ -151,9 +151,9 @@ def _make(model: type, values: Mapping[str, Any]) -> Any:
     return made
 
 
-def _structured(value: Any, kind: str, name: str) -> Any:
+def _structured(value: Any, hint: Any, name: str) -> Any:
     """The value; read from JSON where it is text and the field holds a table or a list."""
-    if not isinstance(value, str) or not kind.startswith(("Mapping[", "tuple[")):
+    if not isinstance(value, str) or not any(w in str(hint) for w in ("Mapping[", "tuple[")):
         return value
     try:
         return json.loads(value)
