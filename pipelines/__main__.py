@@ -24,6 +24,7 @@ VERBS: dict[str, tuple[str, str, str]] = {
     "endpoints": ("endpoints:endpoints", "endpoints:configure", "list what is being served"),
     "stop": ("endpoints:stop", "endpoints:configure_stop", "stop serving"),
     "image": ("image:image", "image:configure", "build, push or name the container images"),
+    "cluster": ("cluster:cluster", "cluster:configure", "make and unmake a kind cluster"),
     "doctor": ("doctor:doctor", "doctor:configure", "check this machine and workspace"),
 }
 """Verb -> module:function in this room, what adds its flags, and what it does."""
