@@ -29,7 +29,7 @@ from typing import NamedTuple, NoReturn
 import pytest
 
 from infra.images import Built, catalogue
-from infra.images.build import Options, build
+from infra.images.build import Options, build, knows_mounts
 
 DOCKER = [pytest.mark.xdist_group("docker"), pytest.mark.timeout(1800)]
 """Marks of a test that needs Docker. Its first run ever makes a base and fetches packages."""
@@ -127,7 +127,20 @@ def _built(daemon: Docker, name: str, options: Options) -> Built:
     lines: list[str] = []
     with _locked(CACHE / "build.lock"), pytest.MonkeyPatch.context() as patch:
         patch.setenv("DOCKER_HOST", daemon.host)
+        patch.setenv("PATH", _path())
         return build(catalogue.IMAGES[name], options, lines.append)
+
+
+def _path() -> str:
+    """PATH, beginning with a docker that is BuildKit where there is one: it keeps downloads."""
+    path = os.environ["PATH"]
+    for folder in path.split(os.pathsep):
+        if Path(folder, "docker").exists():
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setenv("PATH", folder)
+                if knows_mounts():
+                    return f"{folder}{os.pathsep}{path}"
+    return path
 
 
 def _skip(reason: str) -> NoReturn:

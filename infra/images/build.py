@@ -44,7 +44,7 @@ def build(image: Image, options: Options, say: Say) -> Built:
     cuda = options.cuda and "ARG TORCH" in text
     tag = f"{code.tag}-cuda" if cuda else code.tag
     labels = {"org.opencontainers.image.revision": code.text, "trefoil.plan.schema": str(SCHEMA)}
-    mounts = _knows_mounts()
+    mounts = knows_mounts()
     arguments = ["--tag", f"{image.name}:{tag}", *_arguments(options, mounts, say)]
     if cuda:
         arguments += ["--build-arg", "TORCH=cuda"]
@@ -59,7 +59,7 @@ def packages(built: Built) -> str:
     return docker.ask("run", "--rm", "--network=none", "--entrypoint=cat", built.id, SBOM)
 
 
-def _knows_mounts() -> bool:
+def knows_mounts() -> bool:
     """Whether ``docker build`` is BuildKit: built in until version 22, a plugin from 23 on."""
     if os.environ.get("DOCKER_BUILDKIT") == "0":
         return False

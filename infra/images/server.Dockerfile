@@ -4,14 +4,27 @@ ARG BASE_IMAGE=python:3.11-slim
 # Where packages are installed: of what else is in it, nothing reaches the image.
 ARG BUILD_IMAGE=${BASE_IMAGE}
 
-FROM ${BUILD_IMAGE} AS packages
+FROM ${BUILD_IMAGE} AS tools
 ARG PIP_INDEX_URL
 ARG PIP_EXTRA_INDEX_URL
 ARG PIP_FIND_LINKS
+# The classic builder would not hand ARG on to the stages below.
+ENV PIP_INDEX_URL=$PIP_INDEX_URL PIP_EXTRA_INDEX_URL=$PIP_EXTRA_INDEX_URL \
+    PIP_FIND_LINKS=$PIP_FIND_LINKS
 WORKDIR /build
-COPY pyproject.toml requirements.lock infra/images/install.sh ./
+COPY infra/images/packages.sh ./
 RUN --mount=type=cache,target=/root/.cache --mount=type=secret,id=ca \
-    sh install.sh serve
+    sh packages.sh tools
+
+FROM tools AS chosen
+COPY pyproject.toml requirements.lock ./
+RUN --mount=type=cache,target=/root/.cache --mount=type=secret,id=ca \
+    sh packages.sh choose serve
+
+FROM tools AS packages
+COPY --from=chosen /build/requirements.txt ./
+RUN --mount=type=cache,target=/root/.cache --mount=type=secret,id=ca \
+    sh packages.sh install
 
 FROM ${BASE_IMAGE} AS code
 WORKDIR /app
