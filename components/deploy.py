@@ -8,15 +8,12 @@ What was started outlives this step. The endpoint's URL is written to ``--url``.
 
 from __future__ import annotations
 
-import importlib
 import os
 import sys
 from pathlib import Path
-from typing import Any
 
 from components import contract
-from infra.provider import WORKSPACE
-from training.errors import InputError
+from infra import provider
 
 
 def main() -> None:
@@ -29,8 +26,9 @@ def main() -> None:
     parser.add_argument("--url", type=Path, required=True, help="file to write the URL to")
     parser.add_argument("--port", type=int, help="port of a local endpoint (default: a free one)")
     arguments = parser.parse_args()
-    endpoint = place(os.environ.get("TREFOIL_PROVIDER") or "local").deploy(
-        workspace=Path(os.environ.get("TREFOIL_WORKSPACE") or WORKSPACE),
+    place = provider.get(os.environ.get("TREFOIL_PROVIDER") or "local")
+    endpoint = place.endpoint().deploy(
+        workspace=Path(os.environ.get("TREFOIL_WORKSPACE") or provider.WORKSPACE),
         name=arguments.endpoint,
         version=arguments.version,
         model=arguments.model,
@@ -42,17 +40,6 @@ def main() -> None:
         f"{endpoint.name} serves version {endpoint.version} at {endpoint.url}",
         file=sys.stderr,
     )
-
-
-def place(provider: str) -> Any:
-    """The module that knows a place's endpoints. Raises InputError."""
-    name = f"infra.{provider}.endpoint"
-    try:
-        return importlib.import_module(name)
-    except ModuleNotFoundError as error:
-        if error.name is None or not f"{name}.".startswith(f"{error.name}."):
-            raise
-        raise InputError(f"TREFOIL_PROVIDER is {provider!r}, which has no endpoints") from None
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
 """The seam: a place is one folder here, with the same verbs as every other.
 
 ``infra/NAME/__init__.py`` says who it is (``PROVIDER``) and imports no SDK. Its ``lower.py`` turns
-a Plan into a Request and its ``client.py`` does the rest; both are loaded when a verb is used.
+a Plan into a Request, its ``client.py`` does what concerns runs, and its ``endpoint.py``, where it
+has one, what concerns served models; each is loaded when a verb is used.
 Folders with a PROVIDER are found by looking; nothing lists them.
 
     lower.lower(plan, settings, run_id) -> Request       pure: no SDK, no network, no clock
@@ -15,6 +16,11 @@ Folders with a PROVIDER are found by looking; nothing lists them.
     client.cancel(run, settings) -> bool                 False when it had ended already
     client.list_runs(settings) -> list[RunRef]           newest first
     lower.price(plan, settings) -> float                 ceiling in US dollars
+
+    endpoint.deploy(*, workspace, name, version, model, model_name, port) -> Endpoint
+    endpoint.rollback(*, workspace, name) -> Endpoint    the version before the present one
+    endpoint.stop(*, workspace, name) -> Endpoint        what it serves is kept for later
+    endpoint.endpoints(*, workspace) -> list[Endpoint]
 """
 
 from __future__ import annotations
@@ -124,6 +130,17 @@ class Provider(NamedTuple):
         """The runs that this place knows, newest first."""
         runs: list[RunRef] = self._module("client").list_runs(settings)
         return runs
+
+    def endpoint(self) -> Any:
+        """The module of the endpoint verbs. Raises UnsupportedError where nothing is served."""
+        try:
+            return self._module("endpoint")
+        except ModuleNotFoundError as error:
+            if error.name != f"infra.{self.name}.endpoint":
+                raise
+            raise UnsupportedError(
+                f"{self.name} serves nothing: it has no endpoints; deploy to another provider"
+            ) from None
 
     def _module(self, name: str) -> Any:
         return importlib.import_module(f"infra.{self.name}.{name}")

@@ -1,4 +1,4 @@
-"""Verbs about registered models: promote, and the registry's half of rollback."""
+"""What is done to registered models: the verb promote, and the registry's half of rollback."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ def configure_promote(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "version", nargs="?", metavar="VERSION", help="which version (default: the challenger)"
     )
-    configure_rollback(parser)
+    add_model(parser)
 
 
-def configure_rollback(parser: argparse.ArgumentParser) -> None:
-    """Flags of the registry's half of ``rollback``."""
+def add_model(parser: argparse.ArgumentParser) -> None:
+    """The flags that say which model, and where."""
     parser.add_argument(
         "--model-name", metavar="NAME", help="the registered model (default: the only one)"
     )
@@ -52,16 +52,8 @@ def promote(arguments: argparse.Namespace) -> int:
     return cli.DONE
 
 
-def rollback(arguments: argparse.Namespace) -> int:
-    """Make the champion before the present one champion again."""
-    done = roll_back(arguments)
-    words = f"version {done.version} is champion of {done.name} again"
-    _tell(done, words, arguments.json)
-    return cli.DONE
-
-
 def roll_back(arguments: argparse.Namespace) -> Promotion:
-    """The same for who also moves an endpoint: what is champion now, and where it lies."""
+    """Make the champion before the present one champion again; says where its model lies."""
     registry = connect(arguments)
     return registry.roll_back(model_name(registry, arguments.model_name))
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import importlib
 
 from pipelines import cli, registry
 from pipelines.where import where
@@ -11,7 +10,7 @@ from pipelines.where import where
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Flags of ``rollback``."""
-    registry.configure_rollback(parser)
+    registry.add_model(parser)
     parser.add_argument(
         "--endpoint", metavar="NAME", help="the endpoint to move (default: called like the model)"
     )
@@ -21,7 +20,7 @@ def rollback(arguments: argparse.Namespace) -> int:
     """Move the alias back, then the traffic. Raises TrefoilError; the alias then stays moved."""
     here = where(arguments)
     workspace = here.workspace
-    endpoint = importlib.import_module(f"infra.{here.provider.name}.endpoint")
+    endpoint = here.provider.endpoint()
     done = registry.roll_back(arguments)
     name = arguments.endpoint or done.name
     url = None

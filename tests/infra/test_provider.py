@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from infra import provider as providers
-from infra.errors import InputError
+from infra.errors import InputError, UnsupportedError
 
 ROOT = Path(__file__).parent.parent.parent
 TOY = {
@@ -126,3 +126,28 @@ def test_its_price_is_held_against_the_limit(checkout: Path) -> None:
 def test_an_unknown_place_is_named_beside_the_nearest() -> None:
     with pytest.raises(InputError, match=r"no provider lcal; did you mean local"):
         providers.get("lcal")
+
+
+def test_a_place_that_serves_is_asked_through_its_own_module() -> None:
+    """Verbs and the deploy step reach every place by this one way."""
+    assert providers.get("local").endpoint().__name__ == "infra.local.endpoint"
+
+
+def test_a_place_that_serves_nothing_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else a person would see a traceback, after the run has paid for everything else."""
+    monkeypatch.setitem(sys.modules, "infra.local.endpoint", None)
+    with pytest.raises(UnsupportedError, match="local serves nothing: it has no endpoints"):
+        providers.get("local").endpoint()
+
+
+def test_a_missing_library_is_not_taken_for_a_missing_endpoint(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Who has to install an extra must not be told that the place cannot serve."""
+
+    def missing(_name: str) -> None:
+        raise ModuleNotFoundError("no boto3", name="boto3")
+
+    monkeypatch.setattr("importlib.import_module", missing)
+    with pytest.raises(ModuleNotFoundError, match="boto3"):
+        providers.Provider("toy", "a place for a test", tuple, {}).endpoint()

@@ -10,7 +10,7 @@ import pytest
 from infra.errors import InputError
 from infra.registry import Registry
 from pipelines import __main__ as verbs
-from pipelines import cli, registry, settings
+from pipelines import cli, registry, rollback, settings
 from tests.components.test_register import NAME, call
 from tests.tracked import (  # noqa: F401  fixtures work by being here
     made_template,
@@ -31,11 +31,13 @@ def three(tmp_path: Path, uri: str, monkeypatch: pytest.MonkeyPatch) -> Registry
     return Registry(uri)
 
 
-def verb(function: str, *words: str) -> int:
+def verb(name: str, *words: str) -> int:
     parser = cli.Parser(prog="test")
-    getattr(registry, f"configure_{function}")(parser)
-    code: int = getattr(registry, function)(parser.parse_args(words))
-    return code
+    if name == "rollback":
+        rollback.configure(parser)
+        return rollback.rollback(parser.parse_args(words))
+    registry.configure_promote(parser)
+    return registry.promote(parser.parse_args(words))
 
 
 def champion(found: Registry) -> str:
