@@ -19,6 +19,9 @@ from __future__ import annotations
 import errno
 from collections.abc import Iterable
 
+_SHOWN = 80
+"""Letters of a person's own text that a message repeats."""
+
 
 def nearest(word: str, known: Iterable[str], otherwise: str = "") -> str:
     """Say which known word was probably meant, or else list them after ``otherwise``."""
@@ -27,6 +30,12 @@ def nearest(word: str, known: Iterable[str], otherwise: str = "") -> str:
     words = list(known)
     near = difflib.get_close_matches(word, words, 1)
     return f"did you mean {near[0]}?" if near else f"{otherwise}{', '.join(words) or 'none'}"
+
+
+def short(text: str) -> str:
+    """The beginning of what a person wrote, on one line: enough to find it by."""
+    line = " ".join(text.split())
+    return line if len(line) <= _SHOWN else f"{line[:_SHOWN]}..."
 
 
 def told(error: OSError) -> str:

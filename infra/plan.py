@@ -32,10 +32,13 @@ class Token(NamedTuple):
     """One piece of an argument: literal text, or a value known only in the run.
 
     ``parameter`` is an input's value; ``input_path``, ``output_path`` place an artefact;
-    ``output_file`` takes an output parameter; ``run`` is a field of the run (name, step).
+    ``output_file`` takes an output parameter; ``run`` is a field of the run (name, step);
+    ``executor_input`` is all of it as KFP's ExecutorInput JSON, for lightweight components.
     """
 
-    kind: Literal["text", "parameter", "input_path", "output_path", "output_file", "run"]
+    kind: Literal[
+        "text", "parameter", "input_path", "output_path", "output_file", "run", "executor_input"
+    ]
     text: str
 
 
@@ -67,10 +70,26 @@ class FirstOf(NamedTuple):
     outputs: tuple[Output, ...]
 
 
+class Collected(NamedTuple):
+    """An output of every iteration of a loop, in their order (``dsl.Collected``)."""
+
+    sources: tuple[Source, ...]
+
+
+class Imported(NamedTuple):
+    """An artefact from outside the pipeline (``dsl.importer``). ``schema`` is its KFP type."""
+
+    uri: Source
+    schema: str = "system.Artifact"
+    metadata: Mapping[str, Json] = _NOTHING
+    reimport: bool = False
+
+
 class Template(NamedTuple):
-    """Text with values of this step's own inputs inside."""
+    """Text with values of this step's own inputs inside; with ``json`` it is a list or object."""
 
     argument: Argument
+    json: bool = False
 
 
 class FinalStatus(NamedTuple):
@@ -80,7 +99,9 @@ class FinalStatus(NamedTuple):
     steps: tuple[str, ...]
 
 
-Source: TypeAlias = Constant | Parameter | Output | FirstOf | Template | FinalStatus
+Source: TypeAlias = (
+    Constant | Parameter | Output | FirstOf | Collected | Imported | Template | FinalStatus
+)
 
 
 class Compare(NamedTuple):
@@ -129,7 +150,8 @@ class Retry(NamedTuple):
 class Step(NamedTuple):
     """One container: its command, where its inputs come from, and when it may run.
 
-    ``task`` is where the IR has it: the names of the tasks from the root down to it.
+    ``task`` is where the IR has it: the names of the tasks from the root down to it; steps that
+    are iterations of one loop have the same.
     ``parameters`` and ``artifacts`` map an output's name to its KFP type. ``after`` are the steps
     that must have ended first; ``always`` runs the step even if they failed or were skipped.
     """
@@ -236,10 +258,23 @@ class LogLine(NamedTuple):
 
 
 def outputs_of(source: Source) -> tuple[Output, ...]:
-    """The step outputs that a source may be taken from."""
+    """The step outputs that a source is, or may be, taken from."""
     if isinstance(source, FirstOf):
         return source.outputs
+    if isinstance(source, Collected):
+        return tuple(output for each in source.sources for output in outputs_of(each))
+    if isinstance(source, Imported):
+        return outputs_of(source.uri)
     return (source,) if isinstance(source, Output) else ()
+
+
+def imports_of(step: Step) -> tuple[Imported, ...]:
+    """What a step takes from outside the pipeline."""
+    found: list[Imported] = []
+    for source in step.inputs.values():
+        each = source.sources if isinstance(source, Collected) else (source,)
+        found.extend(one for one in each if isinstance(one, Imported))
+    return tuple(found)
 
 
 def operands(condition: Condition | None) -> tuple[Source, ...]:

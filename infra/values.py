@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 from collections.abc import Mapping
 from typing import Any
 
-from infra.errors import InputError, nearest
-from infra.plan import Json
+from infra.errors import InputError, nearest, short
+from infra.plan import Json, as_text
 
 _TYPES = {
     "NUMBER_INTEGER": "a whole number",
@@ -49,7 +50,7 @@ def bind(definitions: Mapping[str, Any], given: Mapping[str, Json]) -> dict[str,
 
 def typed(value: Json, kind: str, name: str) -> Json:
     """Read ``value``, perhaps text from a command line, as a parameter of type ``kind``."""
-    wrong = InputError(f"{name} must be {_TYPES.get(kind, kind)}, and {value!r} is not")
+    wrong = InputError(f"{name} must be {_TYPES.get(kind, kind)}, and {short(repr(value))} is not")
     if kind == "STRING":
         if not isinstance(value, str):
             raise wrong
@@ -70,7 +71,9 @@ def _finite(value: Json, name: str) -> Json:
     try:
         json.dumps(value, allow_nan=False, ensure_ascii=False).encode()
     except ValueError:
-        raise InputError(f"{name} must be finite numbers and UTF-8 text: not {value!r}") from None
+        raise InputError(
+            f"{name} must be finite numbers and UTF-8 text: not {short(repr(value))}"
+        ) from None
     return value
 
 
@@ -95,12 +98,22 @@ def neat(value: Json, kind: str) -> Json:
     return value
 
 
+def fitted(value: Json, kind: str) -> Json:
+    """A loop's item, whose type kfp often does not know, as an input of type ``kind`` takes it."""
+    if kind == "STRING":
+        return as_text(value)
+    if isinstance(value, str):
+        with contextlib.suppress(ValueError):
+            value = json.loads(value)
+    return neat(value, kind)
+
+
 def quantity(text: str, where: str, unit: str = "") -> float:
     """Read a Kubernetes quantity (1500m, 2Gi), in ``unit``; a bare number is in it already."""
     match = re.fullmatch(r"(\d+(?:\.\d+)?)([a-zA-Z]{0,2})", text.strip())
     if not match or match.group(2) not in _SCALE:
         raise InputError(
-            f"step {where} asks for the quantity {text!r}; write it like 2, 500m or 4Gi"
+            f"step {where} asks for the quantity {short(repr(text))}; write it like 2, 500m or 4Gi"
         )
     number, suffix = float(match.group(1)), match.group(2)
     return number if not suffix else number * _SCALE[suffix] / _SCALE[unit]

@@ -1,9 +1,15 @@
 """KFP IR -> Plan: the only place that knows the IR's shape.
 
-Nested DAGs (conditions, exit handlers, pipelines in pipelines) are flattened. Every input is
-followed through the scopes to whoever produces it, by its binding; names are never taken apart.
-What is not read is refused by one sentence naming the step and the construct. Loops, importers,
-lightweight components and Concat/IfPresent have no reading yet: ``form.REFUSED`` is their place.
+Nested DAGs (conditions, exit handlers, pipelines in pipelines) are flattened and loops unrolled.
+Every input is followed through the scopes to whoever produces it, by its binding; names are never
+taken apart. What is not read is refused by one sentence naming the step and the construct:
+``form.REFUSED`` is their place.
+
+    reader        a step of every container       scopes        the DAGs, as a tree
+    sources       who gives an input its value    loops         dsl.ParallelFor, dsl.Collected
+    importers     dsl.importer                    expressions   conditions
+    placeholders  in the words of a command       container     image, resources, retries
+    names         what steps are called           form          which fields there may be
 
 IR: kubeflow/pipelines api/v2alpha1/pipeline_spec.proto, schema version 2.1.0.
 """
@@ -12,7 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from infra.errors import InputError
+from infra.errors import InputError, short
 from infra.ir.form import SCHEMA_VERSION, Node, check
 from infra.ir.reader import Reader
 from infra.plan import Json, Plan
@@ -37,11 +43,12 @@ def read(document: Node, given: Mapping[str, Json] | None = None) -> Plan:
     pipeline = _pipeline(document)
     check(pipeline, "pipeline", "the pipeline")
     try:
-        plan = Reader(pipeline, document.get("platforms") or {}).plan(given or {})
+        plan = Reader(pipeline, document.get("platforms") or {}, given or {}).plan()
         return plan._replace(source=document)
     except (KeyError, TypeError, AttributeError, IndexError, ValueError, RecursionError) as error:
         raise InputError(
-            f"this IR is damaged: {type(error).__name__} {error} while reading it; compile it anew"
+            f"this IR is damaged: {type(error).__name__} {short(str(error))} while reading it; "
+            "compile it anew"
         ) from error
 
 
@@ -52,7 +59,7 @@ def _pipeline(document: Node) -> Node:
     version = pipeline.get("schemaVersion")
     if version != SCHEMA_VERSION:
         raise InputError(
-            f"this IR is of schema version {version}; Trefoil reads {SCHEMA_VERSION}: "
+            f"this IR is of schema version {short(str(version))}; Trefoil reads {SCHEMA_VERSION}: "
             "compile the pipeline with kfp 2.x"
         )
     return pipeline

@@ -4,10 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from infra.errors import InputError
-from infra.ir.expressions import parse_argument
+from infra.errors import InputError, short
 from infra.ir.form import REFUSED, Node, check
-from infra.plan import Constant, Json, Parameter, Resources, Retry, Source, as_text
+from infra.ir.placeholders import parse_argument
+from infra.plan import (
+    Argument,
+    Constant,
+    Json,
+    Parameter,
+    Resources,
+    Retry,
+    Source,
+    Template,
+    as_text,
+)
 from infra.values import quantity, seconds
 
 
@@ -20,7 +30,7 @@ def container(executor: Node, name: str) -> Node:
     check(found, "container", f"step {name}")
     for text in (found["image"], *found.get("command", ()), *found.get("args", ())):
         if not isinstance(text, str):
-            raise InputError(f"step {name}: {text!r} in its image or command is no text")
+            raise InputError(f"step {name}: {short(repr(text))} in its image or command is no text")
     return found
 
 
@@ -31,17 +41,31 @@ def known(text: str, inputs: Mapping[str, Source], values: Mapping[str, Json], n
     """
     if "{{$" not in text:
         return text
+    found = fixed(parse_argument(text, f"step {name}"), inputs, values)
+    if found is None:
+        raise InputError(f"step {name}: {short(text)} is known only during the run; fix it before")
+    return found
+
+
+def fixed(
+    argument: Argument, inputs: Mapping[str, Source], values: Mapping[str, Json]
+) -> str | None:
+    """An argument put together before the run; None where it depends on the run."""
     parts = []
-    for token in parse_argument(text, f"step {name}"):
+    for token in argument:
         source = inputs.get(token.text) if token.kind == "parameter" else None
+        part: str | None = None
         if token.kind == "text":
-            parts.append(token.text)
+            part = token.text
         elif isinstance(source, Parameter):
-            parts.append(as_text(values[source.name]))
+            part = as_text(values[source.name])
         elif isinstance(source, Constant):
-            parts.append(as_text(source.value))
-        else:
-            raise InputError(f"step {name}: {text} is known only during the run; fix it before")
+            part = as_text(source.value)
+        elif isinstance(source, Template):
+            part = fixed(source.argument, inputs, values)
+        if part is None:
+            return None
+        parts.append(part)
     return "".join(parts)
 
 

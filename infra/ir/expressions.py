@@ -1,54 +1,12 @@
-"""The two little languages inside KFP IR: placeholders in text, and trigger conditions."""
+"""The conditions inside KFP IR: a subset of CEL."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable
 
-from infra.errors import InputError
-from infra.plan import All, Argument, Compare, Condition, Constant, Json, Not, Source, Token
-
-_PLACEHOLDER = re.compile(r"\{\{\$(.*?)\}\}", re.DOTALL)
-_FORMS: tuple[tuple[re.Pattern[str], str], ...] = (
-    (re.compile(r"\.inputs\.parameters\['([^']+)'\]"), "parameter"),
-    (re.compile(r"\.inputs\.artifacts\['([^']+)'\]\.(?:path|uri)"), "input_path"),
-    (re.compile(r"\.outputs\.artifacts\['([^']+)'\]\.(?:path|uri)"), "output_path"),
-    (re.compile(r"\.outputs\.parameters\['([^']+)'\]\.output_file"), "output_file"),
-    (re.compile(r"\.(pipeline_job_name|pipeline_job_resource_name|pipeline_job_uuid)"), "run"),
-    (re.compile(r"\.(pipeline_task_name|pipeline_task_uuid)"), "run"),
-)
-
-
-def parse_argument(text: str, where: str) -> Argument:
-    """Split ``text`` at its placeholders. Raises InputError on one that is not known."""
-    if text.startswith(('{"Concat"', '{"IfPresent"')):
-        construct = "ConcatPlaceholder" if "Concat" in text[:10] else "IfPresentPlaceholder"
-        raise InputError(
-            f"{where} uses {construct}, which Trefoil does not read yet; use an f-string instead"
-        )
-    tokens: list[Token] = []
-    end = 0
-    for match in _PLACEHOLDER.finditer(text):
-        if match.start() > end:
-            tokens.append(Token("text", text[end : match.start()]))
-        tokens.append(_parse_placeholder(match.group(1), where))
-        end = match.end()
-    if end < len(text):
-        tokens.append(Token("text", text[end:]))
-    return tuple(tokens)
-
-
-def _parse_placeholder(body: str, where: str) -> Token:
-    if body == "":
-        raise InputError(
-            f"{where} asks for the whole executor input ({{{{$}}}}), as lightweight components do; "
-            "Trefoil reads container components: give the step an image and a command"
-        )
-    for form, kind in _FORMS:
-        if match := form.fullmatch(body):
-            return Token(kind, match.group(1))  # type: ignore[arg-type]
-    raise InputError(f"{where} has a placeholder that Trefoil does not know: {{{{${body}}}}}")
-
+from infra.errors import InputError, short
+from infra.plan import All, Compare, Condition, Constant, Json, Not, Source
 
 _LEXEME = re.compile(
     r"\s*(?:(?P<input>inputs\.parameter_values\['(?P<name>[^']+)'\])"
@@ -83,9 +41,11 @@ class _Lexemes:
         return self._items.pop(0)[1]
 
     def error(self) -> InputError:
+        advice = "let one step write a single value and compare that"
+        if self._text.count("'") % 2:
+            advice = "kfp cannot write a ' inside a text: compare with one that has none"
         return InputError(
-            f"{self._where} has a condition that Trefoil cannot read: {self._text}; "
-            "let one step write a single value and compare that"
+            f"{self._where} has a condition that Trefoil cannot read: {short(self._text)}; {advice}"
         )
 
 

@@ -24,15 +24,14 @@ _KNOWN: dict[str, set[str]] = {
         "iteratorPolicy", "parameterIterator", "retryPolicy", "taskInfo", "triggerPolicy",
     },
     "container": {"args", "command", "env", "image", "lifecycle", "resources"},
+    "importer": {"artifactUri", "metadata", "reimport", "typeSchema"},
 }  # fmt: skip
 
 REFUSED: dict[str, str] = {
-    "parameterIterator": "a loop (dsl.ParallelFor)",
-    "artifactIterator": "a loop over artefacts (dsl.ParallelFor)",
     "singlePlatformSpecs": "a component of one platform alone",
     "taskConfigPassthroughs": "a task config passthrough",
     "lifecycle": "a container lifecycle hook",
-    "importer": "an importer (dsl.importer)",
+    "downloadToWorkspace": "a workspace of the pipeline",
     "resolver": "a resolver",
     "customJob": "a Vertex AI custom job",
 }

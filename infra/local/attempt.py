@@ -13,11 +13,12 @@ from typing import NamedTuple
 
 from infra.cache import OUTPUTS
 from infra.errors import StepFailed, TrefoilError, told
+from infra.local.command import WRITTEN_BACK, Command
 from infra.local.ending import Ending
 from infra.local.rundir import RunDirectory
 from infra.local.runner import Attempt, Job, Runner
-from infra.local.values import Results, render
-from infra.plan import Event, Json, State, Step, as_text
+from infra.local.values import Results
+from infra.plan import Event, Json, State, Step
 from infra.provider import Context
 from infra.storage import remove
 from infra.values import typed
@@ -69,19 +70,6 @@ class Attempts:
         """Fill in the command; what comes back runs the step and never raises."""
         place = self._directory.step(step.name)
         view = self._runner.view(step, place)
-        reads: dict[str, Path] = {}
-
-        def fill(kind: str, name: str) -> str:
-            if kind == "parameter":
-                return as_text(results.value(step.inputs[name], step))
-            if kind == "input_path":
-                reads[name] = results.artifact(step.inputs[name])[0]
-                return view.input(name, reads[name])
-            if kind == "run":
-                return results.run_field(name, step.name)
-            folder = f"work/{OUTPUTS}" if kind == "output_path" else "work"
-            return f"{view.root}/{folder}/{name}"
-
         env = {
             **self._context(),
             **step.env,
@@ -90,8 +78,8 @@ class Attempts:
             "TREFOIL_CHECKPOINTS": f"{view.root}/checkpoints/{key[:16]}",
             "TREFOIL_FAILURE": f"{view.root}/{place.failure.name}",
         }
-        argv = [render(argument, fill) for argument in step.argv]
-        job = Job(step, place, argv, env, reads)
+        command = Command(step, results, view)
+        job = Job(step, place, command.argv(), env, command.reads)
         return lambda: self._run(job)
 
     def stop(self) -> None:
@@ -207,6 +195,10 @@ def _after(seconds: float, act: Callable[[], None]) -> threading.Timer:
 def _collect(job: Job) -> dict[str, Json]:
     """Read the output parameters, and see that every output is there. Raises StepFailed."""
     values: dict[str, Json] = {}
+    if (job.place.work / WRITTEN_BACK).exists():
+        from infra.local.lightweight import executor_output
+
+        values = executor_output(job.step, job.place.work)
     for name, kind in job.step.parameters.items():
         try:
             text = (job.place.work / name).read_text(encoding="utf-8")

@@ -15,14 +15,19 @@ from infra.plan import Json, Step, as_text, to_data
 from infra.secrets import hidden
 from infra.storage import write_whole
 
+_PARTS = {
+    "inputs": "input",
+    "metadata": "metadata of the input",
+    "code": "code",
+    "env": "environment variable",
+}
+
 
 class Ingredients:
     """Collects the ingredients of each step of one run."""
 
-    def __init__(
-        self, workspace: Path, results: Results, steps: Mapping[str, Step], runner: Runner
-    ) -> None:
-        self._results, self._steps, self._runner = results, steps, runner
+    def __init__(self, workspace: Path, results: Results, runner: Runner) -> None:
+        self._results, self._runner = results, runner
         memory = workspace / "cache" / "sources.json"
         memory.parent.mkdir(parents=True, exist_ok=True)
         self._sources = Sources(Path.cwd(), memory)
@@ -30,14 +35,20 @@ class Ingredients:
     def of(self, step: Step) -> dict[str, Json]:
         """Everything that decides what the step does. Raises Missing where an input is."""
         inputs: dict[str, Json] = {}
+        metadata: dict[str, Json] = {}
         for name, source in step.inputs.items():
-            if self._results.is_artifact(source, self._steps):
-                inputs[name] = f"sha256:{self._results.artifact(source)[1]}"
+            if self._results.is_artifact(source):
+                found = self._results.artifacts(source)
+                inputs[name] = " ".join(f"sha256:{each.digest}" for each in found)
+                metadata[name] = [dict(each.metadata) for each in found]
             else:
                 inputs[name] = self._results.value(source, step)
         words = ["".join(token.text for token in argument) for argument in step.argv]
-        asked = {token.text for arg in step.argv for token in arg if token.kind == "run"}
+        tokens = [token for argument in step.argv for token in argument]
+        asked = {token.text for token in tokens if token.kind == "run"}
+        sees_metadata = any(token.kind == "executor_input" for token in tokens)
         return {
+            **({"metadata": metadata} if sees_metadata else {}),
             "command": to_data(step.argv),
             "env": dict(step.env),
             "inputs": inputs,
@@ -65,7 +76,7 @@ class Ingredients:
 def differences(before: Mapping[str, Json], now: Mapping[str, Json]) -> list[str]:
     """Say what changed between two collections of ingredients, one sentence each."""
     found: list[str] = []
-    for part, label in (("inputs", "input"), ("code", "code"), ("env", "environment variable")):
+    for part, label in _PARTS.items():
         old, new = _mapping(before, part), _mapping(now, part)
         for name in sorted(old.keys() | new.keys()):
             if old.get(name) != new.get(name):

@@ -8,9 +8,11 @@ from infra.errors import SettingsError, UnsupportedError
 from infra.local import ON_HOST, LocalSettings
 from infra.plan import (
     All,
+    Collected,
     Compare,
     Condition,
     Constant,
+    Imported,
     Json,
     Not,
     Parameter,
@@ -18,6 +20,8 @@ from infra.plan import (
     Request,
     Source,
     Step,
+    as_text,
+    imports_of,
     to_data,
 )
 
@@ -26,7 +30,7 @@ def lower(plan: Plan, settings: LocalSettings, run_id: str) -> Request:
     """Bind every pipeline parameter; the steps of the request are what ``client`` executes.
 
     Raises SettingsError on a number of steps or seconds below 0, UnsupportedError on accelerators
-    for processes.
+    for processes and imports from elsewhere, InputError where an imported file is not there.
     """
     for name in ("parallel", "grace"):
         if getattr(settings, name) < 0:
@@ -34,6 +38,8 @@ def lower(plan: Plan, settings: LocalSettings, run_id: str) -> Request:
     if settings.runner == "process":
         _refuse_accelerators(plan)
     steps = tuple(_bound(step, plan) for step in plan.steps)
+    for step in steps:
+        _look_at_imports(step)
     bound = plan._replace(steps=steps, source={})
     body: dict[str, Json] = {
         "plan": to_data(bound),
@@ -80,6 +86,8 @@ def _notes_of_processes(plan: Plan) -> tuple[str, ...]:
     for step in plan.steps:
         if step.resources.memory_gb or step.resources.cpu:
             notes.append(f"step {step.name}: its CPU and memory limits are not enforced here")
+        if any("pip install" in token.text for argument in step.argv for token in argument):
+            notes.append(f"step {step.name}: it runs pip install in this Python environment")
     return tuple(notes)
 
 
@@ -89,7 +97,22 @@ def _bound(step: Step, plan: Plan) -> Step:
 
 
 def _source(source: Source, plan: Plan) -> Source:
-    return Constant(plan.parameters[source.name]) if isinstance(source, Parameter) else source
+    if isinstance(source, Parameter):
+        return Constant(plan.parameters[source.name])
+    if isinstance(source, Collected):
+        return Collected(tuple(_source(each, plan) for each in source.sources))
+    if isinstance(source, Imported):
+        return source._replace(uri=_source(source.uri, plan))
+    return source
+
+
+def _look_at_imports(step: Step) -> None:
+    """See that what a step imports is there, as far as it is known before the run."""
+    for source in imports_of(step):
+        if isinstance(source.uri, Constant):
+            from infra.local.outside import imported
+
+            imported(as_text(source.uri.value), f"step {step.name}")
 
 
 def _condition(condition: Condition | None, plan: Plan) -> Condition | None:

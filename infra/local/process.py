@@ -42,7 +42,7 @@ class Process:
             fcntl.flock(alive, fcntl.LOCK_EX)
             self._popen = subprocess.Popen(
                 ["/bin/sh", "-c", _BEGIN, str(place.alive), *argv],
-                env={**os.environ, **env},
+                env={**os.environ, "PATH": _path(), **env},
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=subprocess.STDOUT,
@@ -85,6 +85,11 @@ class Process:
         with self._reaping, contextlib.suppress(ProcessLookupError, PermissionError):
             if self._popen.returncode is None:
                 os.killpg(self._popen.pid, number)
+
+
+def _path() -> str:
+    """PATH on which this interpreter comes first, also in a shell that a step is."""
+    return os.pathsep.join((str(Path(sys.executable).parent), os.environ.get("PATH", "")))
 
 
 def program(name: str) -> str:

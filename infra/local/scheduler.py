@@ -37,11 +37,11 @@ class Scheduler:
         self._steps = {step.name: step for step in request.plan.steps}
         self._waiting = list(request.plan.steps)
         self._directory = directory
-        self._results = Results(request.run_id)
+        self._results = Results(request.run_id, self._steps)
         workspace = Path(settings.workspace)
         self._cache = cache.StepCache(workspace / "cache" / "steps")
         self._runner = runner
-        self._ingredients = Ingredients(workspace, self._results, self._steps, runner)
+        self._ingredients = Ingredients(workspace, self._results, runner)
         self._context = context
         self._news: queue.SimpleQueue[Event | tuple[Step, str, Outcome]] = queue.SimpleQueue()
         self._attempts = Attempts(

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import json
 import operator
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from infra.cache import Entry
-from infra.errors import StepFailed
+from infra.errors import InputError, StepFailed
 from infra.plan import (
     DONE,
     All,
     Argument,
+    Collected,
     Condition,
     Constant,
     FinalStatus,
+    Imported,
     Json,
     Not,
     Output,
@@ -27,25 +31,41 @@ from infra.plan import (
     as_text,
     outputs_of,
 )
+from infra.storage import tree, tree_digest
 
 _COMPARE: dict[str, Callable[[Any, Any], bool]] = {
     "==": operator.eq, "!=": operator.ne, "<": operator.lt,
     "<=": operator.le, ">": operator.gt, ">=": operator.ge,
 }  # fmt: skip
 
+_LONGEST = 32 * os.sysconf("SC_PAGE_SIZE")
+"""Bytes of one argument with the one that ends it: MAX_ARG_STRLEN of Linux's execve(2)."""
+
 
 class Missing(Exception):
     """An input comes from a step that did not run."""
 
 
+class Artifact(NamedTuple):
+    """An artefact as a step takes it: where it lies, the digest of its content, its KFP type."""
+
+    path: Path
+    digest: str
+    schema: str
+    metadata: Mapping[str, Json] = MappingProxyType({})
+
+
 class Results:
     """What the steps that have ended left behind."""
 
-    def __init__(self, run_id: str) -> None:
+    def __init__(self, run_id: str, steps: Mapping[str, Step] = MappingProxyType({})) -> None:
         self.run_id = run_id
+        self._steps = steps
         self.states: dict[str, State] = {}
         self.entries: dict[str, Entry] = {}
         self.messages: dict[str, str] = {}
+        self._imported: dict[str, str] = {}
+        """Digests of what was imported, by path."""
 
     def holds(self, condition: Condition) -> bool:
         """Evaluate a condition. Raises Missing, and StepFailed where it cannot be resolved."""
@@ -67,25 +87,47 @@ class Results:
 
         def fill(kind: str, name: str) -> str:
             if kind == "run":
-                return self.run_field(name, step.name)
-            return as_text(self.value(step.inputs[name], step))
+                text = self.run_field(name, step.name)
+            else:
+                text = as_text(self.value(step.inputs[name], step))
+            return json.dumps(text)[1:-1] if source.json else text
 
-        return render(source.argument, fill)
+        text = render(source.argument, fill)
+        return json.loads(text) if source.json else text
 
-    def artifact(self, source: Source) -> tuple[Path, str]:
-        """Where an input artefact lies, and the digest of its content. Raises Missing."""
+    def artifacts(self, source: Source) -> list[Artifact]:
+        """The input artefact, or each of a list. Raises Missing."""
+        if isinstance(source, Collected):
+            return [found for each in source.sources for found in self.artifacts(each)]
+        if isinstance(source, Imported):
+            return [self._import(source)]
         output = self._produced(source)
-        entry = self.entries[output.step]
-        return entry.output(output.name).resolve(), entry.digests[output.name]
+        entry, kind = self.entries[output.step], self._steps[output.step].artifacts[output.name]
+        metadata = entry.values.get(output.name)
+        told = metadata if isinstance(metadata, dict) else {}
+        digest = entry.digests[output.name]
+        return [Artifact(entry.output(output.name).resolve(), digest, kind, told)]
 
-    def is_artifact(self, source: Source, steps: Mapping[str, Step]) -> bool:
-        """Whether an input is an artefact, not a value."""
+    def is_artifact(self, source: Source) -> bool:
+        """Whether an input is an artefact, or a list of them, not a value."""
+        if isinstance(source, Collected):
+            return any(map(self.is_artifact, source.sources))
         outputs = outputs_of(source)
-        return bool(outputs) and outputs[0].name in steps[outputs[0].step].artifacts
+        return isinstance(source, Imported) or (
+            bool(outputs) and outputs[0].name in self._steps[outputs[0].step].artifacts
+        )
 
     def run_field(self, name: str, step: str) -> str:
         """A field of the run that a command may ask for."""
         return step if name.startswith("pipeline_task") else self.run_id
+
+    def _import(self, source: Imported) -> Artifact:
+        from infra.local.outside import imported
+
+        path = imported(as_text(self._plain(source.uri)), "a step")
+        if str(path) not in self._imported:
+            self._imported[str(path)] = tree_digest(tree(path))
+        return Artifact(path, self._imported[str(path)], source.schema, source.metadata)
 
     def _produced(self, source: Source) -> Output:
         for output in outputs_of(source):
@@ -99,6 +141,8 @@ class Results:
             return source.value
         if isinstance(source, FinalStatus):
             return self._final_status(source)
+        if isinstance(source, Collected):
+            return [self._plain(each) for each in source.sources]
         output = self._produced(source)
         return self.entries[output.step].values[output.name]
 
@@ -125,7 +169,18 @@ def _kind(value: Json) -> type:
 
 
 def render(argument: Argument, fill: Callable[[str, str], str]) -> str:
-    """Put an argument together; ``fill(kind, name)`` gives what a token stands for."""
-    return "".join(
+    """Put an argument together; ``fill(kind, name)`` gives what a token stands for.
+
+    Raises InputError where it is longer than Linux lets one argument be.
+    """
+    text = "".join(
         token.text if token.kind == "text" else fill(token.kind, token.text) for token in argument
     )
+    if len(text) * 4 > _LONGEST and len(text.encode()) >= _LONGEST:
+        values = [f"the value of {token.text}" for token in argument if token.kind == "parameter"]
+        raise InputError(
+            f"{' and '.join(values) or 'what it is given'} makes an argument of "
+            f"{len(text.encode())} bytes, and a command's may have {_LONGEST - 1}; "
+            "write it to a file and pass that as an artefact"
+        )
+    return text

@@ -13,10 +13,12 @@ from infra.history import commits, read_plan
 from infra.local import LocalSettings
 from infra.plan import (
     All,
+    Collected,
     Compare,
     Constant,
     FinalStatus,
     FirstOf,
+    Imported,
     Json,
     Not,
     Output,
@@ -40,6 +42,9 @@ def test_a_plan_is_read_as_it_was_written() -> None:
         "constant": Constant(AWKWARD),  # a person's own data may look like a noun
         "first": FirstOf((Output("a", "x"), Output("b", "x"))),
         "template": Template((Token("text", "n="), Token("parameter", "n"))),
+        "object": Template((Token("text", '{"a": 1}'),), json=True),
+        "collected": Collected((Output("a", "x"), Imported(Constant("x")))),
+        "imported": Imported(Output("a", "n"), "system.Model", {"m": AWKWARD}, reimport=True),
         "status": FinalStatus("body", ("a",)),
         "is": Constant("x"),
     }

@@ -14,7 +14,18 @@ from typing import Any
 
 from infra import provider as providers
 from infra.local import LocalSettings
-from infra.plan import Argument, Constant, Event, Output, Plan, Resources, Retry, Step, Token
+from infra.plan import (
+    Argument,
+    Constant,
+    Event,
+    Output,
+    Plan,
+    Resources,
+    Retry,
+    RunRef,
+    Step,
+    Token,
+)
 
 _PROLOGUE = "import sys, os, time; place = dict(word.split('=', 1) for word in sys.argv[1:]); "
 
@@ -49,11 +60,21 @@ def step(name: str, script: str = "", **options: Any) -> Step:
 
 def run(workspace: Path, *steps: Step, run_id: str = "test-1", **settings: Any) -> list[Event]:
     """Run the steps in this process; returns every event."""
-    plan = Plan("test", steps)
+    return run_plan(workspace, Plan("test", steps), run_id, **settings)
+
+
+def run_plan(workspace: Path, plan: Plan, run_id: str = "test-1", **settings: Any) -> list[Event]:
+    """Run a whole plan in this process; returns every event."""
     own = LocalSettings(workspace=str(workspace), **settings)
     place = providers.get("local")
     request = place.lower(plan, own, run_id)
     return list(place.follow(place.submit(request, own, dict), own))
+
+
+def left_of(workspace: Path, run_id: str = "test-1") -> dict[str, Any]:
+    """What the steps left, by step and output: values, and the places of artefacts."""
+    own = LocalSettings(workspace=str(workspace))
+    return dict(providers.get("local").outputs(RunRef("local", run_id), own))
 
 
 def states(events: list[Event]) -> dict[str, str]:
