@@ -19,6 +19,7 @@ from components import contract
 from infra import mlflow
 from infra.errors import InputError as Refused
 from infra.errors import ProviderError
+from training.files import write_json
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -34,7 +35,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             said = fetch(mlflow.address(os.environ), arguments.model_name, directory)
         except ProviderError as error:  # training need not wait for a registry that is down
             said = str(error)
-            contract.write_json(directory / "champion.json", {"version": None, "why": said})
+            write_json(directory / "champion.json", {"version": None, "why": said})
     print(said, file=sys.stderr)
 
 
@@ -47,10 +48,10 @@ def fetch(uri: str, name: str, directory: Path) -> str:
         registry = Registry(uri)
         found = registry.champion(name)
     if found is None:
-        contract.write_json(directory / "champion.json", {"name": name, "version": None})
+        write_json(directory / "champion.json", {"name": name, "version": None})
         return f"{name} has no champion yet"
     told = {"name": name, "version": found.version, "run": found.run, "tags": dict(found.tags)}
-    contract.write_json(directory / "champion.json", told)
+    write_json(directory / "champion.json", told)
     try:
         registry.download(found, directory / "model")
     except Refused as error:

@@ -30,7 +30,7 @@ import sys
 import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from training.errors import InputError
 
@@ -101,22 +101,6 @@ def write_value(path: Path, value: bool | int | float | str) -> None:
     text = value if isinstance(value, str) else json.dumps(value)
     with output(path) as partial:
         partial.write_text(text, encoding="utf-8")
-
-
-def write_json(path: Path, value: object) -> None:
-    """Write sorted, indented JSON; the same value gives the same bytes."""
-    text = json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False)
-    path.write_text(text + "\n", encoding="utf-8")
-
-
-def read_json(path: Path, what: str) -> Any:
-    """Read JSON that an earlier step wrote. Raises InputError naming ``what`` and the file."""
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise InputError(f"{what} {path} does not exist") from None
-    except (ValueError, OSError) as error:
-        raise InputError(f"{what} {path} cannot be read: {error}") from None
 
 
 def checkpoints() -> Path | None:

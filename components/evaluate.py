@@ -30,6 +30,7 @@ from typing import TYPE_CHECKING, Any
 from components import contract, tracking
 from training import recipes
 from training.errors import InputError
+from training.files import read_json, write_json
 from training.metrics import Values, gate, judge
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ def _evaluate(
 
     dataset = data.load(arguments.dataset)
     model = export.load_model(arguments.model)
-    recipe = recipes.get(contract.read_json(arguments.model / "config.json", "model")["recipe"])
+    recipe = recipes.get(read_json(arguments.model / "config.json", "model")["recipe"])
     judging = judge(dataset)
     if problem := judging.cannot(model):
         raise InputError(f"{arguments.model} cannot be judged by {arguments.dataset}: {problem}")
@@ -106,7 +107,7 @@ def _evaluate(
         figures.mkdir()
         judging.pictures(model, arguments.seed, _history(arguments.model), figures)
         track.artifact(figures)
-        contract.write_json(
+        write_json(
             directory / "metrics.json",
             {
                 "format": FORMAT,
@@ -131,7 +132,7 @@ def _champion(directory: Path | None, judging: Judge, seed: int) -> Champion | N
     """Measure the champion on this data. Raises InputError where its directory is damaged."""
     if directory is None:
         return None
-    found = contract.read_json(directory / "champion.json", "champion")
+    found = read_json(directory / "champion.json", "champion")
     if not isinstance(found, dict) or "version" not in found:
         raise InputError(f"{directory / 'champion.json'} does not say which version it is of")
     if found["version"] is None:
@@ -172,7 +173,7 @@ def _as_json(champion: Champion) -> dict[str, Any]:
 def _history(model: Path) -> Mapping[str, Any]:
     """The curves of training; a model from elsewhere may have none."""
     file = model / "history.json"
-    found = contract.read_json(file, "history") if file.exists() else {}
+    found = read_json(file, "history") if file.exists() else {}
     if not isinstance(found, dict):
         raise InputError(f"history {file} is not an object of curves; train anew")
     return found

@@ -19,9 +19,9 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from components import contract
 from infra.registry import MODEL
 from training.errors import InputError
+from training.files import read_json
 
 _ROOT = Path(__file__).parents[1]
 _CODE = (
@@ -80,7 +80,7 @@ def dress(directory: Path, model: Path, digest: str, run: str, artifact_path: st
 
 def _signature(model: Path) -> dict[str, str]:
     """What goes in, as MLflow says it. Raises InputError where serving.json is not as it should."""
-    card = contract.read_json(model / "serving.json", "model")
+    card = read_json(model / "serving.json", "model")
     try:
         operations, shape = set(card["operations"]), [int(size) for size in card["shape"]]
     except (KeyError, TypeError, ValueError) as error:

@@ -15,6 +15,7 @@ from typing import Any
 from components import contract, tracking
 from training import sources
 from training.errors import InputError
+from training.files import write_json
 from training.sources import Source
 
 
@@ -47,8 +48,8 @@ def _prepare(arguments: argparse.Namespace) -> dict[str, Any]:
             with pq.ParquetWriter(directory / at["file"], layout, compression="zstd") as writer:
                 for table in schema.tables(examples, getattr(examples.split, part)):
                     writer.write_table(table, row_group_size=len(table))
-        contract.write_json(directory / "schema.json", described)
-        contract.write_json(directory / "statistics.json", schema.statistics(examples))
+        write_json(directory / "schema.json", described)
+        write_json(directory / "statistics.json", schema.statistics(examples))
     return described
 
 

@@ -22,6 +22,7 @@ from infra import mlflow
 from infra.registry import DIGEST, MODEL, RUN_ID, Registry, Version
 from infra.storage import tree, tree_digest
 from training.errors import InputError
+from training.files import read_json
 from training.metrics import METRICS
 
 RULES = ("when-better", "always", "never")
@@ -133,9 +134,9 @@ def _candidate(arguments: Any) -> Candidate:
     """Read what the earlier steps wrote. Raises InputError."""
     model = arguments.model
     file = arguments.evaluation / "metrics.json"
-    evaluation = contract.read_json(file, "evaluation")
-    data = contract.read_json(arguments.dataset / "schema.json", "dataset")
-    config = contract.read_json(model / "config.json", "model")
+    evaluation = read_json(file, "evaluation")
+    data = read_json(arguments.dataset / "schema.json", "dataset")
+    config = read_json(model / "config.json", "model")
     if not (model / "serving.json").is_file():
         raise InputError(f"{model} is no model to register: it has no serving.json")
     try:

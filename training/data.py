@@ -8,7 +8,6 @@ Pixels stay in the type they are stored in; a model makes of them what its losse
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +21,7 @@ import torch
 from torch import Tensor
 
 from training.errors import InputError
+from training.files import read_object
 
 FORMAT = 1
 SET_ASIDE_SEED = 0
@@ -159,7 +159,7 @@ class Batches:
 def load(directory: Path) -> Dataset:
     """Read a prepared image data set. Raises InputError with what is wrong, and where."""
     file = directory / "schema.json"
-    described = _described(file)
+    described = read_object(file, "prepared data set", FORMAT, "prepare anew")
     if described["modality"] != "image":
         raise InputError(f"{directory} holds {described['modality']}; no recipe trains on it yet")
     try:
@@ -177,18 +177,6 @@ def load(directory: Path) -> Dataset:
         )
     except (KeyError, TypeError) as error:
         raise InputError(f"{file} lacks what prepare writes ({error}); prepare anew") from None
-
-
-def _described(file: Path) -> dict[str, Any]:
-    try:
-        described = json.loads(file.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise InputError(f"{file.parent} is no prepared data set: it has no {file.name}") from None
-    except (OSError, ValueError) as error:
-        raise InputError(f"{file} cannot be read: {error}") from None
-    if not isinstance(described, dict) or described.get("format") != FORMAT:
-        raise InputError(f"{file} is not of format {FORMAT}, the one known here; prepare anew")
-    return described
 
 
 def _require_pin(source: dict[str, str], directory: Path) -> None:

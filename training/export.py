@@ -16,10 +16,8 @@ from __future__ import annotations
 
 import dataclasses
 import io
-import json
 import warnings
 from pathlib import Path
-from typing import Any
 
 import safetensors
 import safetensors.torch
@@ -30,6 +28,7 @@ from training import model as models
 from training import recipes
 from training.data import Spec
 from training.errors import InputError
+from training.files import read_object, write_json
 from training.loop import Outcome
 from training.model import Graph, Model
 
@@ -46,7 +45,7 @@ def save(
     model = model.cpu().eval()
     weights = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
     (directory / "model.safetensors").write_bytes(safetensors.torch.save(weights))
-    _write_json(
+    write_json(
         directory / "config.json",
         {
             "format": FORMAT,
@@ -60,14 +59,14 @@ def save(
             "best_step": outcome.best_step,
         },
     )
-    _write_json(
+    write_json(
         directory / "history.json", {**outcome.curves, "best_step": outcome.best_step}, indent=None
     )
     operations = {}
     for name, graph in model.operations().items():
         operations[name] = f"{name}.onnx"
         (directory / operations[name]).write_bytes(to_onnx(graph))
-    _write_json(
+    write_json(
         directory / "serving.json",
         {
             "format": FORMAT,
@@ -82,14 +81,7 @@ def save(
 def load_model(directory: Path) -> Model:
     """Build a saved model again, with its weights, to be evaluated. Raises InputError."""
     file = directory / "config.json"
-    try:
-        saved = json.loads(file.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise InputError(f"{directory} is no model: it has no {file.name}") from None
-    except (OSError, ValueError) as error:
-        raise InputError(f"{file} cannot be read: {error}") from None
-    if not isinstance(saved, dict) or saved.get("format") != FORMAT:
-        raise InputError(f"{file} is not of format {FORMAT}, the one known here; train anew")
+    saved = read_object(file, "model", FORMAT, "train anew")
     try:
         spec = recipes.checked(Spec, saved["spec"])
         kind = models.find(saved["model"])
@@ -157,8 +149,3 @@ def _load_weights(model: Model, file: Path) -> None:
     except (safetensors.SafetensorError, OSError, RuntimeError) as error:
         reason = " ".join(str(error).split())
         raise InputError(f"{file} does not fit its config.json: {reason}; train anew") from None
-
-
-def _write_json(file: Path, value: Any, indent: int | None = 2) -> None:
-    text = json.dumps(value, indent=indent, sort_keys=True, ensure_ascii=False)
-    file.write_text(text + "\n", encoding="utf-8")

@@ -12,14 +12,13 @@ there is something to validate.
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from training.configs import LoopConfig, VAEConfig
-from training.errors import InputError
+from training.errors import InputError, nearest
 from training.schedules import Ramp, Scheduled
 
 if TYPE_CHECKING:
@@ -78,13 +77,8 @@ def names() -> list[str]:
 def get(name: str) -> Recipe:
     """The recipe of that name. Raises InputError."""
     if name not in _RECIPES:
-        raise InputError(f"there is no recipe {name!r}; {_near(name, _RECIPES)}")
+        raise InputError(f"there is no recipe {name!r}; {nearest(name, _RECIPES)}")
     return _RECIPES[name]()
-
-
-def fields(name: str) -> list[str]:
-    """Names of the settings that a recipe takes. Raises InputError."""
-    return list(get(name).settings())
 
 
 def configure(name: str, overrides: Mapping[str, object]) -> Recipe:
@@ -93,7 +87,7 @@ def configure(name: str, overrides: Mapping[str, object]) -> Recipe:
     known = recipe.settings()
     for setting in overrides:
         if setting not in known:
-            near = _near(setting, known)
+            near = nearest(setting, known)
             raise InputError(f"the recipe {name} has no setting {setting!r}; {near}")
     return dataclasses.replace(
         recipe,
@@ -148,8 +142,3 @@ def _words(hint: Any) -> str:
     if get_origin(hint) is Literal:
         return f"one of {', '.join(get_args(hint))}"
     return plain.get(hint, f"of type {hint}")
-
-
-def _near(word: str, known: Iterable[str]) -> str:
-    close = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
-    return f"did you mean {close[0]}?" if close else f"known are {', '.join(sorted(known))}"

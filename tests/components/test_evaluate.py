@@ -109,8 +109,8 @@ def test_a_limit_that_is_missed_says_no(place: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("gate", "complaint"),
     [
-        ('{"bits_per_dmi": {"max": 2}}', "did you mean 'bits_per_dim'"),
-        ('{"fd": {"max": "pixles"}}', "did you mean 'pixels'"),
+        ('{"bits_per_dmi": {"max": 2}}', "did you mean bits_per_dim"),
+        ('{"fd": {"max": "pixles"}}', "did you mean pixels"),
         ("nonsense", "is not JSON"),
     ],
 )

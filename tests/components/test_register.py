@@ -318,7 +318,10 @@ def test_a_server_that_does_not_answer_is_one_sentence_in_bounded_time(tmp_path:
         (lambda p: (p / "model" / "serving.json").write_text("{}"), "serving.json is damaged"),
         (lambda p: (p / "dataset" / "schema.json").write_text("{}"), "lacks what an earlier step"),
         (lambda p: (p / "evaluation" / "metrics.json").write_text("[]"), "lacks what an earlier"),
-        (lambda p: (p / "evaluation" / "metrics.json").unlink(), "does not exist"),
+        (
+            lambda p: (p / "evaluation" / "metrics.json").unlink(),
+            "is no evaluation: it has no metrics.json",
+        ),
     ],
 )
 def test_what_earlier_steps_did_not_leave_is_named(

@@ -43,9 +43,9 @@ def test_limits_include_their_bound() -> None:
 def test_a_limit_may_be_an_anchor() -> None:
     assert why(decided({"fd": {"max": "pixels"}})) == ["fd 2 is at most 4.5 of pixels"]
     assert not passed(decided({"fd": {"max": "real"}}))
-    with pytest.raises(InputError, match="did you mean 'pixels'"):
+    with pytest.raises(InputError, match="did you mean pixels"):
         decided({"fd": {"max": "pixel"}})
-    with pytest.raises(InputError, match="the anchor 'real', which has none; did you mean"):
+    with pytest.raises(InputError, match="the anchor 'real', which has none; known are pixels"):
         decided({"bits_per_dim": {"max": "real"}})  # real data has no code length of its own
 
 
@@ -82,17 +82,17 @@ def test_gates_are_laid_over_each_other() -> None:
     [
         ("{", "is not JSON"),
         ("[]", "not an object"),
-        ('{"bits_per_dm": {"max": 2}}', "did you mean 'bits_per_dim'"),
+        ('{"bits_per_dm": {"max": 2}}', "did you mean bits_per_dim"),
         ('{"zzz": {"max": 2}}', "known are"),
         ('{"fd": 2}', "not an object with min or max"),
         ('{"fd": {}}', "not an object with min or max"),
-        ('{"fd": {"maximum": 2}}', "did you mean 'max'"),
+        ('{"fd": {"maximum": 2}}', "did you mean max"),
         ('{"fd": {"max": true}}', "neither a number"),
         ('{"fd": {"max": NaN}}', "neither a number"),
         ('{"fd": {"max": [1]}}', "neither a number"),
         ('{"champion": null}', "champion is null, neither true nor false"),
         ('{"champion": {"max": 2}}', "neither true nor false"),
-        ('{"champon": false}', "did you mean 'champion'"),
+        ('{"champon": false}', "did you mean champion"),
     ],
 )
 def test_what_is_no_gate_is_refused(text: str, complaint: str) -> None:

@@ -27,7 +27,7 @@ def test_no_setting_is_both_the_models_and_the_loops(name: str) -> None:
     own = {field.name for field in dataclasses.fields(recipe.config)}
     loops = {field.name for field in dataclasses.fields(recipe.loop)}
     assert not own & loops
-    assert own | loops == set(recipes.fields(name))
+    assert own | loops == set(recipe.settings())
 
 
 @pytest.mark.parametrize("name", recipes.names())
@@ -54,7 +54,7 @@ def test_text_from_a_command_line_is_read_as_what_the_setting_is() -> None:
     [
         ({"lrr": 1}, "the recipe vae has no setting 'lrr'; did you mean lr?"),
         ({"hiden": 1}, "did you mean hidden?"),
-        ({"zzzzz": 1}, "known are activation, "),
+        ({"zzzzz": 1}, "known are latent, hidden, "),
         ({"steps": "many"}, 'steps is "many"; it must be a whole number'),
         ({"steps": 1.5}, "steps is 1.5; it must be a whole number"),
         ({"steps": True}, "it must be a whole number"),
@@ -92,7 +92,7 @@ def test_an_unknown_recipe_is_told_its_nearest() -> None:
     with pytest.raises(InputError, match="there is no recipe 'vea'; did you mean vae"):
         recipes.configure("vea", {})
     with pytest.raises(InputError, match="known are vae"):
-        recipes.fields("gpt")
+        recipes.get("gpt")
 
 
 def loaded(code: str) -> set[str]:

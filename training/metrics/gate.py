@@ -7,14 +7,13 @@ anchor, ``{"fd": {"max": "pixels"}}``: its value on the data at hand, whatever d
 
 from __future__ import annotations
 
-import difflib
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from training.errors import InputError
+from training.errors import InputError, nearest
 from training.metrics import METRICS, Gate, Limit, Values
 
 Overlay = Mapping[str, Limit | None]
@@ -55,8 +54,8 @@ def parse(text: str) -> Asked:
         raise InputError(f"the gate's champion is {json.dumps(champion)}, neither true nor false")
     for metric, limit in gate.items():
         if metric not in METRICS:
-            near = _near(metric, [*METRICS, _CHAMPION])
-            raise InputError(f"the gate names {metric!r}, which is no metric{near}")
+            near = nearest(metric, [*METRICS, _CHAMPION])
+            raise InputError(f"the gate names {metric!r}, which is no metric; {near}")
         if limit is not None:
             _check(metric, limit)
     return Asked(gate, champion)
@@ -120,7 +119,7 @@ def _hold(
         if asked not in known:
             raise InputError(
                 f"the gate's {bound} of {metric} is the anchor {asked!r}"
-                f", which has none{_near(asked, known)}"
+                f", which has none; {nearest(asked, known)}"
             )
         limit, of = anchors[asked][metric], f" of {asked}"
     else:
@@ -141,7 +140,7 @@ def _check(metric: str, limit: Any) -> None:
         raise InputError(f"the gate's {metric} is {limit!r}, not an object with min or max")
     for bound, asked in limit.items():
         if bound not in _BOUNDS:
-            raise InputError(f"the gate's {metric} has {bound!r}{_near(bound, _BOUNDS)}")
+            raise InputError(f"the gate's {metric} has {bound!r}; {nearest(bound, _BOUNDS)}")
         number = isinstance(asked, int | float) and not isinstance(asked, bool)
         if not isinstance(asked, str) and not (number and math.isfinite(asked)):
             raise InputError(
@@ -152,9 +151,3 @@ def _check(metric: str, limit: Any) -> None:
 
 def _number(value: float) -> float | None:
     return value if math.isfinite(value) else None
-
-
-def _near(word: str, known: Iterable[str]) -> str:
-    known = list(known)
-    close = difflib.get_close_matches(word, known, n=1, cutoff=0.4)
-    return f"; did you mean {close[0]!r}?" if close else f"; known are {', '.join(sorted(known))}"

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from training.errors import InputError
+from training.errors import InputError, nearest
 from training.fingerprint import md5_of, md5_of_list
 from training.sources import catalogue
 
@@ -66,11 +66,7 @@ def kind_of(path: Path) -> str:
 
 
 def _unknown(data: str) -> str:
-    import difflib
-
-    known = catalogue.names()
-    near = difflib.get_close_matches(data, known, 1)
-    hint = f"did you mean {near[0]}?" if near else f"data sets are {', '.join(known)}"
+    hint = nearest(data, catalogue.names(), "data sets are ")
     return (
         f"{data or 'the empty word'} is neither a file or folder nor the name of a data set; {hint}"
     )
