@@ -62,7 +62,7 @@ def up(arguments: argparse.Namespace) -> int:
     """Bring the cluster up; say what changed, and where it answers."""
     from infra.kind.cluster import up as making
 
-    common, _ = settings.load(providers.get("local"), arguments.settings, os.environ, {})
+    common, _ = settings.load(providers.get("kind"), arguments.settings, os.environ, {})
     options = kind.Options(
         data=arguments.data,
         ui_port=arguments.ui_port,

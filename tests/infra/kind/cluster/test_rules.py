@@ -8,6 +8,7 @@ from typing import Any
 import kubernetes_validate
 import pytest
 
+from infra.kind.cluster import MLFLOW_URI
 from infra.kind.cluster.rules import Beside, problems
 from tests.infra.kind.cluster.rendered import documents
 
@@ -292,3 +293,18 @@ def test_the_workers_of_an_indexed_job_meet_through_a_headless_service() -> None
     assert problems([workers]) == [
         "Job train: there is no headless Service train, so its pods have no names"
     ]
+
+
+@pytest.mark.filterwarnings("ignore")  # of what MLflow imports
+def test_mlflow_knows_its_options_and_answers_to_its_names() -> None:
+    """An option it does not know would be a crash loop; a name it does not know, 403 for steps."""
+    from mlflow.cli import server
+    from mlflow.server.security_utils import is_allowed_host_header
+
+    args = container(documents("trefoil"))["args"]
+    chosen = server.make_context("mlflow server", list(args)).params
+    assert (chosen["host"], chosen["port"]) == ("0.0.0.0", 5000)  # noqa: S104  in its own pod
+    hosts = chosen["allowed_hosts"].split(",")
+    assert is_allowed_host_header(hosts, MLFLOW_URI.removeprefix("http://"))
+    assert is_allowed_host_header(hosts, "127.0.0.1:5001")
+    assert not is_allowed_host_header(hosts, "evil.example:5000")

@@ -1,0 +1,60 @@
+"""Workflows and the scripts they call are well formed: neither can be run on this machine."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pipelines import __main__ as pipelines
+from pipelines import cli
+
+ROOT = Path(__file__).parent.parent
+WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+LIVE = sorted((ROOT / "tests" / "live").glob("*.sh"))
+BIN = Path(sys.executable).parent
+
+
+def run(*argv: str | Path) -> None:
+    done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("file", WORKFLOWS, ids=lambda file: file.name)
+def test_a_workflow_keeps_to_githubs_schema(file: Path) -> None:
+    """GitHub tells of a misspelt key only once it is on the main branch."""
+    run(BIN / "check-jsonschema", "--builtin-schema", "vendor.github-workflows", file)
+
+
+@pytest.mark.parametrize("file", WORKFLOWS, ids=lambda file: file.name)
+def test_a_workflow_has_no_known_weakness(file: Path) -> None:
+    """Actions by tag, tokens with more rights than needed, text that becomes a command."""
+    run(BIN / "zizmor", "--offline", "--no-progress", "--persona=pedantic", file)
+
+
+@pytest.mark.parametrize("file", WORKFLOWS, ids=lambda file: file.name)
+def test_what_a_workflow_runs_is_there(file: Path) -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    for command in re.findall(r"run: (.+)", file.read_text(encoding="utf-8")):
+        program, *words = shlex.split(command)
+        if program == "make":
+            assert re.search(rf"^{words[0]}:", makefile, re.MULTILINE), command
+        else:
+            assert (ROOT / program).stat().st_mode & 0o111, command
+
+
+@pytest.mark.parametrize("file", LIVE, ids=lambda file: file.name)
+def test_a_live_script_is_shell_and_calls_verbs_that_there_are(file: Path) -> None:
+    """It is run rarely and takes an hour: a flag that was renamed must be found here."""
+    run("bash", "-n", file)
+    calls = re.findall(r"^ *trefoil (.+?)(?: >.*| \|\|.*)?$", file.read_text("utf-8"), re.MULTILINE)
+    assert len(calls) > 5
+    for call in calls:
+        verb, *words = shlex.split(call)
+        parser = cli.Parser()
+        pipelines._load(pipelines.VERBS[verb][1])(parser)
+        parser.parse_args(words)
