@@ -23,7 +23,7 @@ RUN --mount=type=cache,target=/root/.cache --mount=type=secret,id=ca \
     sh packages.sh choose train tracking serve
 
 FROM tools AS packages
-COPY --from=chosen /build/requirements.txt ./
+COPY --from=chosen /build/requirements.txt /build/sbom.txt ./
 RUN --mount=type=cache,target=/root/.cache --mount=type=secret,id=ca \
     sh packages.sh install
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from infra.images import Built
-from tests.docker import DOCKER, Docker
+from tests.docker import DOCKER
+from tests.dockerd import Docker
 
 pytestmark = DOCKER
 
