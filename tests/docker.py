@@ -69,7 +69,7 @@ def noop_image(docker_daemon: Docker, base_image: str) -> str:
 def build_options(base_image: str) -> Options:
     """How images are built here: with the machine's network, and the CA that it trusts."""
     ca = os.environ.get("SSL_CERT_FILE")
-    return Options(base_image, ca=Path(ca) if ca else None, docker=("--network=host",))
+    return Options(base_image, ca=Path(ca) if ca else None, flags=("--network=host",))
 
 
 @pytest.fixture(scope="session")

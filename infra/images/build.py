@@ -26,13 +26,13 @@ _MOUNT = re.compile(r"--mount=\S+\s+(?:\\\n\s+)?")
 class Options(NamedTuple):
     """How to build. ``ca`` is a file of certificates to trust while packages are fetched.
 
-    ``docker`` are arguments for ``docker build`` itself.
+    ``flags`` are for ``docker build`` itself.
     """
 
     base: str = BASE
     cuda: bool = False
     ca: Path | None = None
-    docker: tuple[str, ...] = ()
+    flags: tuple[str, ...] = ()
 
 
 def build(image: Image, options: Options, say: Say) -> Built:
@@ -50,7 +50,7 @@ def build(image: Image, options: Options, say: Say) -> Built:
         arguments += ["--build-arg", "TORCH=cuda"]
     for name, value in labels.items():
         arguments += ["--label", f"{name}={value}"]
-    found = _docker_build(ROOT, text if mounts else _MOUNT.sub("", text), arguments, mounts, say)
+    found = _docker_build(ROOT, text if mounts else without_mounts(text), arguments, mounts, say)
     return Built(image.name, found, tag, code.text, time.time())
 
 
@@ -64,21 +64,26 @@ def knows_mounts() -> bool:
     if os.environ.get("DOCKER_BUILDKIT") == "0":
         return False
     major = docker.ask("version", "--format", "{{.Client.Version}}").partition(".")[0]
-    return int(major) < 23 or docker.attempt("buildx", "version").returncode == 0
+    built_in = major.isdigit() and int(major) < 23
+    return built_in or docker.attempt("buildx", "version").returncode == 0
+
+
+def without_mounts(dockerfile: str) -> str:
+    """The same Dockerfile for the classic builder, which refuses one that mounts."""
+    return _MOUNT.sub("", dockerfile)
 
 
 def _arguments(options: Options, mounts: bool, say: Say) -> list[str]:
     """What the Dockerfile is told. Where to find packages, the environment alone says."""
-    arguments = [*options.docker, "--build-arg", f"BASE_IMAGE={options.base}"]
+    arguments = [*options.flags, "--build-arg", f"BASE_IMAGE={options.base}"]
     arguments += ["--build-arg", "PIP_INDEX_URL", "--build-arg", "PIP_EXTRA_INDEX_URL"]
     links = os.environ.get("PIP_FIND_LINKS", "")
     folder = Path(links) if links and Path(links).is_dir() else None
     if links:
         arguments += ["--build-arg", f"PIP_FIND_LINKS={'/wheels' if folder else links}"]
-    ca = options.ca
-    if ca and mounts:
-        arguments += ["--secret", f"id=ca,src={ca.absolute()}"]
-        ca = None
+    if options.ca and mounts:
+        arguments += ["--secret", f"id=ca,src={options.ca.absolute()}"]
+    ca = None if mounts else options.ca
     if ca or folder:
         place = _build_image(options.base, ca, folder, mounts, say)
         arguments += ["--build-arg", f"BUILD_IMAGE={place}"]
@@ -86,21 +91,24 @@ def _arguments(options: Options, mounts: bool, say: Say) -> list[str]:
 
 
 def _build_image(base: str, ca: Path | None, folder: Path | None, mounts: bool, say: Say) -> str:
-    """Make an image to fetch packages in, on this daemon only: the base, with what it lacks.
+    """Make the image to fetch packages in: the base with a CA, or with a folder of wheels.
 
-    Wheels come in as files, and so does a CA where there are no secrets to mount: what of it is
-    needed is copied into the image, and the rest stays behind.
+    It stays on this daemon, and nothing but installed packages is copied out of it.
     """
-    name = "trefoil-build:ca-wheels"
     if ca:
         with tempfile.TemporaryDirectory() as place:
             shutil.copy(ca, Path(place, "ca"))
             text = f"FROM {base}\nCOPY ca /run/secrets/ca\n"
-            _docker_build(Path(place), text, ["--tag", name], mounts, say)
-        base = name
+            base = _tagged(_docker_build(Path(place), text, [], mounts, say))
     if folder:
-        text = f"FROM {base}\nCOPY . /wheels\n"
-        _docker_build(folder, text, ["--tag", name], mounts, say)
+        base = _tagged(_docker_build(folder, f"FROM {base}\nCOPY . /wheels\n", [], mounts, say))
+    return base
+
+
+def _tagged(found: str) -> str:
+    """A name for an image, since BuildKit takes an id in FROM for a name to pull."""
+    name = f"trefoil-build:{found.removeprefix('sha256:')[:12]}"
+    docker.ask("tag", found, name)
     return name
 
 

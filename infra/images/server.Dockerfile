@@ -1,5 +1,5 @@
 # The model server, `python -m components.serve`: onnxruntime, and neither torch nor MLflow.
-# Kept to what Docker 20.10 knows by itself; for a builder without --mount, build.py leaves it out.
+# Kept to what Docker 20.10 knows by itself; a builder that is older is given it without mounts.
 ARG BASE_IMAGE=python:3.11-slim
 # Where packages are installed: of what else is in it, nothing reaches the image.
 ARG BUILD_IMAGE=${BASE_IMAGE}
