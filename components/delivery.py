@@ -54,12 +54,16 @@ class Delivery:
 
     def waits(self) -> bool:
         """Whether there is anything to send, and to this server."""
+        return self.unsent() in ("", redacted(self._uri))
+
+    def unsent(self) -> str | None:
+        """The server that something waits for, empty where none was named; None: all is sent."""
         if self._state["done"] and not self._unread():
-            return False
+            return None
         with contextlib.suppress(StopIteration, OSError):
-            facts = next(self._lines(RUN, 0)).data.get("run", {})
-            return facts.get("server") in ("", redacted(self._uri))
-        return False
+            server = next(self._lines(RUN, 0)).data.get("run", {}).get("server")
+            return server if isinstance(server, str) else None
+        return None
 
     def ended(self) -> bool:
         """Whether the spool says that nothing will follow."""
@@ -214,6 +218,7 @@ class Delivery:
                     client, self._uri, state["experiment"], facts["id"], facts["tags"],
                     state["began"],
                 )  # fmt: skip
+                sink.log(state["run"], list(params(facts.get("params", {}))))
                 if not facts["alone"]:  # else others speak for it, and may have ended it
                     sink.reopen(state["run"])
         self._save()

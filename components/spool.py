@@ -18,9 +18,10 @@ import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
-from infra.redaction import redacted
+from infra.redaction import redacted, texts
 
 RUN = "_run"
 """Stem of the file about the whole run; no step is called so."""
@@ -83,11 +84,17 @@ def append(path: Path, line: dict[str, Any]) -> None:
         lines.close()
 
 
-def run_facts(run_id: str, environment: Mapping[str, str], alone: bool) -> dict[str, Any]:
+def run_facts(
+    run_id: str,
+    environment: Mapping[str, str],
+    alone: bool,
+    parameters: Mapping[str, object] = MappingProxyType({}),
+) -> dict[str, Any]:
     """What its sender must know of the run; that may be one started much later, for another run.
 
     ``alone``: the spool is of one step that started its own sender. ``into``: the MLflow run that
     an orchestrator made for this. ``flat``: that run, or one of its own, takes what the step tells.
+    ``parameters`` are the pipeline's.
     """
     tags = {
         "trefoil.provider": environment.get("TREFOIL_PROVIDER", ""),
@@ -105,6 +112,7 @@ def run_facts(run_id: str, environment: Mapping[str, str], alone: bool) -> dict[
         "experiment_id": environment.get("MLFLOW_EXPERIMENT_ID", ""),
         "server": redacted(environment.get("MLFLOW_TRACKING_URI", "")),
         "tags": {name: redacted(value) for name, value in tags.items() if value},
+        "params": texts(parameters),
     }
 
 

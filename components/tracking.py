@@ -26,7 +26,7 @@ import time
 from collections import deque
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import TYPE_CHECKING, Any
 
 from components.spool import RUN, Lines, append, now, run_facts, say
@@ -105,21 +105,26 @@ def open() -> Tracker:
     return _opened(_own_spool(), own=True)
 
 
-def start_sender(spool: Path, environment: Mapping[str, str]) -> int:
+def start_sender(
+    spool: Path,
+    environment: Mapping[str, str],
+    parameters: Mapping[str, object] = MappingProxyType({}),
+) -> int:
     """Start the process that sends ``spool``; it outlives this one. Returns its process id.
 
     ``environment`` is laid over this process's own. It names the server (MLFLOW_TRACKING_URI) and
-    the run (TREFOIL_RUN_ID, else the spool's own name). A second sender of a spool ends at once.
+    the run (TREFOIL_RUN_ID, else the spool's own name), whose ``parameters`` are sent too. A second
+    sender of a spool ends at once.
     """
-    return _start(spool, environment, environment.get("TREFOIL_RUN_ID") or spool.name)
+    found = {**os.environ, **environment}
+    run_id = environment.get("TREFOIL_RUN_ID") or spool.name
+    return _start(spool, found, run_facts(run_id, found, False, parameters))
 
 
-def _start(spool: Path, environment: Mapping[str, str], run_id: str, *, alone: bool = False) -> int:
+def _start(spool: Path, found: Mapping[str, str], facts: dict[str, Any]) -> int:
     import subprocess
 
-    found = {**os.environ, **environment}
     spool.mkdir(parents=True, exist_ok=True)
-    facts = run_facts(run_id, found, alone)
     append(spool / f"{RUN}.jsonl", {"run": facts, "at": now()})
     paths = [str(Path(__file__).parents[1]), *filter(None, [found.get("PYTHONPATH")])]
     with (spool / "deliver.log").open("ab") as log:
@@ -261,7 +266,7 @@ def _opened(directory: Path, own: bool = False) -> Tracker:
     try:
         if own:
             run_id = os.environ.get("TREFOIL_RUN_ID") or f"{step}-{now():x}"
-            _start(directory, {}, run_id, alone=True)
+            _start(directory, os.environ, run_facts(run_id, os.environ, alone=True))
         return _Spooling(directory, step, own)
     except OSError as error:
         say(f"nothing is tracked: {directory} cannot be written ({error.strerror})")

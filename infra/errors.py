@@ -46,6 +46,14 @@ def told(error: OSError) -> str:
     return f"{error.strerror or error}{where}"
 
 
+def unwritable(workspace: str, error: OSError) -> InputError:
+    """What to raise where the workspace cannot be written."""
+    return InputError(
+        f"the workspace {workspace} cannot be written ({told(error)}); "
+        "another can be chosen with TREFOIL_WORKSPACE"
+    )
+
+
 class TrefoilError(Exception):
     """Base of everything Trefoil raises on purpose; printed as one sentence, never a traceback."""
 

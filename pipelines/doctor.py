@@ -8,6 +8,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 from typing import NamedTuple
 
 from infra.errors import TrefoilError
@@ -83,10 +84,22 @@ def _workspace(arguments: argparse.Namespace) -> Iterator[Check]:
     except OSError as error:
         yield Check("workspace", False, f"{workspace} cannot be written: {error.strerror}")
         return
-    waiting = sorted(each.name for each in (workspace / "tracking").glob("*/"))
-    words = "all is sent"
-    if waiting:
-        words = f"{', '.join(waiting)}: to be sent yet; the next run with their tracking_uri does"
-    yield Check("tracking", not waiting, words, needed=False)
+    waiting = _unsent(workspace)
+    yield Check("tracking", not waiting, waiting or "all is sent", needed=False)
     free = shutil.disk_usage(workspace).free / 1e9
     yield Check("workspace", free > _ROOM_GB, f"{workspace}, {free:.0f} GB free")
+
+
+def _unsent(workspace: Path) -> str:
+    """Which runs' tracking waits for which server, and what to do; empty where all is sent."""
+    from components.delivery import Delivery
+
+    runs: dict[str, list[str]] = {}
+    for spool in sorted((workspace / "tracking").glob("*/")):
+        server = Delivery(spool, "").unsent()
+        if server is not None:
+            runs.setdefault(server or "MLflow", []).append(spool.name)
+    if not runs:
+        return ""
+    told = [f"{', '.join(names)} not sent to {server} yet" for server, names in runs.items()]
+    return f"{'; '.join(told)}: once that answers, the next run with its tracking_uri sends it"

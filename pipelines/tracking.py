@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from infra.plan import Json
 from infra.provider import Context
 
 _POLL = 0.1
 
 
 @contextlib.contextmanager
-def sending(spool: Path, environment: Context) -> Iterator[None]:
-    """Watch the spool while the block runs.
+def sending(spool: Path, environment: Context, parameters: Mapping[str, Json]) -> Iterator[None]:
+    """Watch the spool while the block runs; ``parameters`` are the pipeline's.
 
     A pipeline whose steps track nothing never pays for MLflow; a sender outlives the block.
     """
     over = threading.Event()
-    watcher = threading.Thread(target=_watch, args=(spool, environment, over), daemon=True)
+    given = (spool, environment, parameters, over)
+    watcher = threading.Thread(target=_watch, args=given, daemon=True)
     watcher.start()
     try:
         yield
@@ -28,12 +30,14 @@ def sending(spool: Path, environment: Context) -> Iterator[None]:
         watcher.join()
 
 
-def _watch(spool: Path, environment: Context, over: threading.Event) -> None:
+def _watch(
+    spool: Path, environment: Context, parameters: Mapping[str, Json], over: threading.Event
+) -> None:
     last = False
     while not last:
         last = over.wait(_POLL)  # looks once more after the end, for a run of milliseconds
         if any(spool.glob("*.jsonl")):
             from components import tracking
 
-            tracking.start_sender(spool, environment())
+            tracking.start_sender(spool, environment(), parameters)
             return

@@ -8,7 +8,7 @@ import functools
 from pathlib import Path
 from typing import Literal
 
-from infra.errors import InputError, told
+from infra.errors import unwritable
 from infra.plan import FINAL, Event, RunRef
 from infra.provider import Context
 from pipelines import cli
@@ -76,7 +76,7 @@ def _follow(prepared: Prepared, run: RunRef) -> Event:
 def _tracked(prepared: Prepared, context: Context) -> contextlib.AbstractContextManager[None]:
     if prepared.common.tracking_uri == "none":
         return contextlib.nullcontext()
-    return sending(_spool(prepared), context)
+    return sending(_spool(prepared), context, prepared.request.plan.parameters)
 
 
 def _close_tracking(spool: Path, last: Event) -> None:
@@ -98,10 +98,7 @@ def _note(
     try:
         Ledger(prepared.workspace).append(line)
     except OSError as error:
-        raise InputError(
-            f"the workspace {prepared.common.workspace} cannot be written ({told(error)}); "
-            "another can be chosen with TREFOIL_WORKSPACE"
-        ) from error
+        raise unwritable(prepared.common.workspace, error) from error
 
 
 def _commit() -> str:

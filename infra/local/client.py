@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from infra.errors import InputError, told
+from infra.errors import InputError, nearest, unwritable
 from infra.local import LocalSettings
 from infra.local.ingredients import differences
 from infra.local.rundir import RunDirectory, StepDirectory, run_ids
@@ -24,6 +24,14 @@ if TYPE_CHECKING:
 _POLL = 0.1
 _accepted: dict[str, tuple[Scheduler, RunDirectory]] = {}
 """Runs that this process has submitted and not yet followed to their end."""
+_UNCHANGED = {
+    "cached": ": what it left then was used",
+    "succeeded": ", but it ran again: nothing whole was kept of it",
+    "failed": "; it ran again and failed",
+    "cancelled": "; it ran again and was ended",
+    "running": "; it is running again",
+}
+"""What became of a step into which goes what went into it before."""
 
 
 def submit(request: Request, settings: LocalSettings, context: Context) -> RunRef:
@@ -41,10 +49,7 @@ def submit(request: Request, settings: LocalSettings, context: Context) -> RunRe
             scheduler = Scheduler(request, settings, runner, directory, context)
             _accepted[request.run_id] = (scheduler, directory)
     except OSError as error:
-        raise InputError(
-            f"the workspace {workspace} cannot be written ({told(error)}); "
-            "another can be chosen with TREFOIL_WORKSPACE"
-        ) from error
+        raise unwritable(settings.workspace, error) from error
     return directory.run
 
 
@@ -72,10 +77,11 @@ def logs(run: RunRef, settings: LocalSettings, step: str, follow: bool) -> Itera
     Raises InputError on an unknown run or step.
     """
     directory = RunDirectory(Path(settings.workspace), run.run_id)
-    known = directory.status().steps
-    if step and step not in known and not follow:
+    known = {**directory.status().steps, **(directory.planned() if follow else {})}
+    if step and step not in known:
+        so_far = "" if follow else " so far"
         raise InputError(
-            f"run {run.run_id} has no step {step} so far; it has {', '.join(known) or 'none yet'}"
+            f"run {run.run_id} has no step {step}{so_far}; {nearest(step, known, 'it has ')}"
         )
     tails: dict[str, _Tail] = {}
     while True:
@@ -121,19 +127,21 @@ def why(run: RunRef, settings: LocalSettings, step: str) -> list[str]:
     directory = RunDirectory(workspace, run.run_id)
     steps = directory.status().steps
     if step not in steps:
-        raise InputError(f"run {run.run_id} has no step {step}; it has {', '.join(steps)}")
+        raise InputError(f"run {run.run_id} has no step {step}; {nearest(step, steps, 'it has ')}")
     event, now = steps[step], directory.step(step).ingredients_used()
     if event.state == "skipped":
         return [f"{step} was skipped: {event.message}"]
-    if not directory.cached(step):
+    if not directory.planned().get(step, True):
         return [f"{step} runs every time: caching is off for it"]
     older = run_ids(workspace)
     for run_id in older[older.index(run.run_id) + 1 :]:
         before = RunDirectory(workspace, run_id).step(step).ingredients_used()
         if before:
             changed = differences(before, now)
-            same = [f"nothing that goes into {step} changed since {run_id}: it is {event.state}"]
-            return [f"since {run_id}:", *changed] if changed else same
+            if changed:
+                return [f"since {run_id}:", *changed]
+            ended = _UNCHANGED.get(event.state, "")
+            return [f"nothing that goes into {step} changed since {run_id}{ended}"]
     return [f"{step} never ran here before {run.run_id}"]
 
 

@@ -172,10 +172,13 @@ class RunDirectory:
             )  # fmt: skip
         return Status(self.run, whole.state, steps, whole.message)
 
-    def cached(self, step: str) -> bool:
-        """Whether caching is on for the step."""
-        plan: Any = self.request()["plan"]
-        return any(each["name"] == step and each["cache"] for each in plan["steps"])
+    def planned(self) -> dict[str, bool]:
+        """Whether each step of the plan may be cached; empty where the plan cannot be read."""
+        try:
+            plan: Any = self.request()["plan"]
+            return {each["name"]: each["cache"] for each in plan["steps"]}
+        except (OSError, ValueError, LookupError, TypeError):
+            return {}
 
     def write_request(self, body: Mapping[str, Json]) -> None:
         """Keep what was asked for, but for secrets, for ``report`` and for people."""

@@ -117,6 +117,21 @@ def test_a_run_with_a_step_nested_in_it(tmp_path: Path, uri: str) -> None:
     assert not folder.exists(), "nothing is left behind"
 
 
+def test_the_run_of_the_pipeline_carries_its_parameters(tmp_path: Path, uri: str) -> None:
+    """Runs are compared by what they were asked for: recipe, data, config, seed."""
+    folder = tmp_path / RUN
+    folder.mkdir()
+    given = {"recipe": "vae", "seed": 3, "config": '{"latent": 8}', "api_key": "s3cr3t"}
+    facts = spool.run_facts(RUN, {"MLFLOW_TRACKING_URI": uri}, alone=False, parameters=given)
+    for _ in range(2):  # it is resumed once
+        spool.append(folder / "_run.jsonl", {"run": facts, "at": spool.now()})
+        tracking.finish(folder, "failed")
+        assert send(folder, uri)
+    shown = {"recipe": "vae", "seed": "3", "config": '{"latent": 8}', "api_key": "***"}
+    assert stored(uri)[RUN].data.params == shown
+    assert "s3cr3t" not in (folder / "_run.jsonl").read_text()
+
+
 def test_killed_anywhere_it_is_taken_up_and_nothing_is_twice_or_lost(
     tmp_path: Path, template: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -12,7 +12,10 @@ from typing import Any
 
 import pytest
 
+from components import spool
+from components.delivery import Delivery
 from pipelines import cli, doctor
+from tests.tracked import made_template, made_uri  # noqa: F401  fixtures work by being here
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -68,6 +71,42 @@ def test_a_workspace_that_cannot_be_written_is_told(
     code, checks = look(capsys)
     assert code == cli.WRONG
     assert "cannot be written" in checks["workspace"]["words"]
+
+
+def left_behind(workspace: Path, name: str, address: str, state: str) -> Path:
+    """The spool of a run that has ended."""
+    folder = workspace / "tracking" / name
+    folder.mkdir(parents=True)
+    facts = spool.run_facts(name, {"MLFLOW_TRACKING_URI": address}, alone=False)
+    spool.append(folder / "_run.jsonl", {"run": facts, "at": spool.now()})
+    spool.append(folder / "_run.jsonl", {"finish": state, "at": spool.now()})
+    return folder
+
+
+def test_what_could_not_be_sent_is_named_with_where_it_goes(
+    workspace: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    left_behind(workspace, "a-1", "http://u:p@one.example", "succeeded")
+    left_behind(workspace, "b-1", "http://two.example", "failed")
+    left_behind(workspace, "c-1", "http://two.example", "failed")
+    code, checks = look(capsys)
+    assert code == cli.DONE
+    assert not checks["tracking"]["well"]
+    assert checks["tracking"]["words"] == (
+        "a-1 not sent to http://***@one.example yet; b-1, c-1 not sent to http://two.example yet: "
+        "once that answers, the next run with its tracking_uri sends it"
+    )
+
+
+def test_a_failed_runs_spool_that_is_sent_is_no_complaint(
+    workspace: Path, uri: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is kept for the run to be resumed, and would be complained of for ever."""
+    folder = left_behind(workspace, "a-1", uri, "failed")
+    assert "not sent" in look(capsys)[1]["tracking"]["words"]
+    assert Delivery(folder, uri).pump()
+    assert folder.is_dir()
+    assert look(capsys)[1]["tracking"]["words"] == "all is sent"
 
 
 def test_wrong_settings_are_told(
