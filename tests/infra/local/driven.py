@@ -6,6 +6,7 @@ import json
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -32,6 +33,10 @@ class Driven:
             stdout=subprocess.PIPE,
             text=True,
         )
+        self.told: list[str] = []
+        """What it has said so far: an event a line."""
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
 
     def wait_for(self, there: Callable[[], bool]) -> None:
         deadline = time.monotonic() + 60
@@ -44,8 +49,14 @@ class Driven:
         self.process.send_signal(number)
 
     def states(self) -> dict[str, str]:
-        out, _ = self.process.communicate(timeout=60)
-        return {name: state for name, state, _ in map(json.loads, out.splitlines())}
+        self.process.wait(timeout=60)
+        self._reader.join()
+        return {name: state for name, state, _ in map(json.loads, self.told)}
+
+    def _read(self) -> None:
+        assert self.process.stdout is not None
+        with self.process.stdout as out:
+            self.told.extend(out)
 
 
 Drive: TypeAlias = Callable[..., Driven]
@@ -63,7 +74,7 @@ def made_drive(tmp_path: Path) -> Iterator[Drive]:
     yield start
     for each in started:
         each.process.kill()
-        each.process.communicate()
+        each.process.wait()
 
 
 def counted(tmp_path: Path, name: str) -> str:
@@ -100,3 +111,11 @@ def ended(pid: int) -> bool:
     """Whether a process is gone, or dead and merely not reaped yet."""
     stat = Path(f"/proc/{pid}/stat")
     return not stat.exists() or stat.read_text().rpartition(")")[2].split()[0] == "Z"
+
+
+def ends(pid: int) -> bool:
+    """Whether a process that was killed is gone, once the kernel has seen to it."""
+    deadline = time.monotonic() + 10
+    while not ended(pid) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return ended(pid)

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from infra import provider as providers
 from infra.local import LocalSettings
+from infra.local.rundir import RunDirectory
 from infra.plan import (
     Argument,
     Constant,
@@ -27,6 +29,8 @@ from infra.plan import (
     Token,
 )
 
+COPY = "open(place['o'], 'w').write(open(place['i']).read() + 'y')"
+"""A script that copies its input ``i`` to its output ``o`` and adds a letter."""
 _PROLOGUE = "import sys, os, time; place = dict(word.split('=', 1) for word in sys.argv[1:]); "
 
 
@@ -65,10 +69,15 @@ def run(workspace: Path, *steps: Step, run_id: str = "test-1", **settings: Any) 
 
 def run_plan(workspace: Path, plan: Plan, run_id: str = "test-1", **settings: Any) -> list[Event]:
     """Run a whole plan in this process; returns every event."""
+    return list(going(workspace, plan, run_id, **settings))
+
+
+def going(workspace: Path, plan: Plan, run_id: str = "test-1", **settings: Any) -> Iterator[Event]:
+    """The events of a run, each when it happens."""
     own = LocalSettings(workspace=str(workspace), **settings)
     place = providers.get("local")
     request = place.lower(plan, own, run_id)
-    return list(place.follow(place.submit(request, own, dict), own))
+    yield from place.follow(place.submit(request, own, dict), own)
 
 
 def left_of(workspace: Path, run_id: str = "test-1") -> dict[str, Any]:
@@ -87,6 +96,22 @@ def said(events: list[Event], name: str) -> str:
     return [event.message for event in events if event.step == name][-1]
 
 
+def chain() -> list[Step]:
+    """Three steps, each of the one before."""
+    return [
+        step("first", makes=["o"]),
+        step("second", COPY, takes={"i": "first.o"}, makes=["o"]),
+        step("third", COPY, takes={"i": "second.o"}, makes=["o"]),
+    ]
+
+
+def left(workspace: Path, name: str, output: str = "o", run_id: str = "test-1") -> str:
+    """What a step left."""
+    entry = RunDirectory(workspace, run_id).step(name).entry()
+    assert entry is not None
+    return entry.output(output).read_text("utf-8")
+
+
 def _text(text: str) -> Argument:
     return (Token("text", text),)
 
@@ -101,5 +126,6 @@ def _from_json(data: dict[str, Any]) -> Step:
 if __name__ == "__main__":
     found = [_from_json(each) for each in json.loads(Path(sys.argv[2]).read_text("utf-8"))]
     own = json.loads(sys.argv[3]) if len(sys.argv) > 3 else {}
-    for event in run(Path(sys.argv[1]), *found, **{"grace": 5.0, **own}):
+    plan = Plan("test", tuple(found))
+    for event in going(Path(sys.argv[1]), plan, **{"grace": 5.0, **own}):
         print(json.dumps([event.step, event.state, event.message]), flush=True)

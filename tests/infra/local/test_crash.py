@@ -62,7 +62,7 @@ def test_the_same_run_twice_at_once_is_one_run(tmp_path: Path, drive: Drive) -> 
     one = drive(plan(tmp_path))
     one.wait_for((tmp_path / "second.half").exists)
     two = drive(plan(tmp_path))
-    time.sleep(0.5)
+    two.wait_for(lambda: bool(two.told))  # it has joined
     (tmp_path / "go").touch()
     assert one.states() == two.states()
     assert times(tmp_path, "second") == 1
