@@ -39,6 +39,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     recipe = recipes.configure(arguments.recipe, _config(arguments.config))
     if not 0 <= arguments.seed < _WITHIN:
         raise InputError(f"the seed is {arguments.seed}; it must be from 0 to {_WITHIN - 1}")
+    recipes.require(recipe, arguments.dataset)
     with contract.Termination() as termination, tracking.open() as track:
         _train(recipe, arguments, termination, track)
 

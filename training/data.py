@@ -21,9 +21,8 @@ import torch
 from torch import Tensor
 
 from training.errors import InputError
-from training.files import read_object
+from training.files import read_schema
 
-FORMAT = 1
 SET_ASIDE_SEED = 0
 """Validation rows are the same for every run on the same data, so that runs compare."""
 
@@ -157,12 +156,12 @@ class Batches:
 
 
 def load(directory: Path) -> Dataset:
-    """Read a prepared image data set. Raises InputError with what is wrong, and where."""
+    """Read a prepared data set of images. Raises InputError with what is wrong, and where."""
     file = directory / "schema.json"
-    described = read_object(file, "prepared data set", FORMAT, "prepare anew")
-    if described["modality"] != "image":
-        raise InputError(f"{directory} holds {described['modality']}; no recipe trains on it yet")
+    described = read_schema(directory)
     try:
+        if (modality := described["modality"]) != "image":
+            raise InputError(f"{directory} holds {modality}; no recipe trains on it yet")
         spec = Spec(
             described["name"], described["modality"], tuple(described["shape"]),
             described["levels"], tuple(described["classes"]), described["source"]["md5"],

@@ -8,6 +8,9 @@ from typing import Any
 
 from training.errors import InputError
 
+PREPARED = 1
+"""Format of a prepared data set's schema.json, which training.schema describes."""
+
 
 def write_json(file: Path, value: object, indent: int | None = 2) -> None:
     """Write it sorted. Raises OSError."""
@@ -31,3 +34,8 @@ def read_object(file: Path, what: str, known: int, anew: str) -> dict[str, Any]:
     if not isinstance(found, dict) or found.get("format") != known:
         raise InputError(f"{file} is not of format {known}, the one known here; {anew}")
     return found
+
+
+def read_schema(dataset: Path) -> dict[str, Any]:
+    """What a prepared data set says of itself. Raises InputError."""
+    return read_object(dataset / "schema.json", "prepared data set", PREPARED, "prepare anew")

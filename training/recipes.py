@@ -15,10 +15,12 @@ import dataclasses
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from training.configs import LoopConfig, VAEConfig
 from training.errors import InputError, nearest
+from training.files import read_schema
 from training.schedules import Ramp, Scheduled
 
 if TYPE_CHECKING:
@@ -26,12 +28,16 @@ if TYPE_CHECKING:
 
 Config = TypeVar("Config")
 
+FEWEST = 6
+"""Images of each split to judge by: a row and its five neighbours, see training.metrics."""
+
 
 @dataclass(frozen=True)
 class Recipe:
-    """What to train, and what to hold it to. ``model`` is "module:Class"."""
+    """What to train, on which kind of data, and what to hold it to. ``model`` is "module:Class"."""
 
     name: str
+    modality: str
     model: str
     config: Any
     loop: LoopConfig
@@ -55,6 +61,7 @@ def vae() -> Recipe:
     """
     return Recipe(
         name="vae",
+        modality="image",
         model="training.models.vae:VAE",
         config=VAEConfig(beta=Ramp((3.0, 1.0, 1000))),
         loop=LoopConfig(steps=4000, lr=1e-3, warmup=100, weight_decay=0.2, ema=0.998, patience=10),
@@ -79,6 +86,30 @@ def get(name: str) -> Recipe:
     if name not in _RECIPES:
         raise InputError(f"there is no recipe {name!r}; {nearest(name, _RECIPES)}")
     return _RECIPES[name]()
+
+
+def require(recipe: Recipe, dataset: Path) -> None:
+    """See that a prepared data set can be trained on and judged by. Raises InputError."""
+    described = read_schema(dataset)
+    try:
+        name, modality = described["name"], described["modality"]
+        train, test = (described["splits"][part]["rows"] for part in ("train", "test"))
+    except (KeyError, TypeError) as error:
+        raise InputError(
+            f"{dataset / 'schema.json'} lacks what prepare writes ({error}); prepare anew"
+        ) from None
+    if modality != recipe.modality:
+        others = [each for each in names() if get(each).modality == modality]
+        hint = f"take {' or '.join(others)}" if others else f"there is none for {modality} yet"
+        raise InputError(
+            f"the recipe {recipe.name} is for {recipe.modality} data, and {name} is {modality}; "
+            f"{hint}"
+        )
+    if modality == "image" and min(train, test) < FEWEST:
+        raise InputError(
+            f"{name} has {train} training and {test} held-out images, and a model is judged by "
+            f"{FEWEST} of each at least; give more data"
+        )
 
 
 def configure(name: str, overrides: Mapping[str, object]) -> Recipe:

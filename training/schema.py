@@ -29,11 +29,11 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from training.files import PREPARED
 from training.sources import Source
 from training.sources.checks import chunks
 from training.sources.examples import Array, Examples, Images, Labels, Rows, Texts
 
-FORMAT = 1
 SPLITS = ("train", "test")
 
 _BINS = 32
@@ -47,7 +47,7 @@ def schema(examples: Examples, source: Source, pin: str) -> dict[str, Any]:
     """What schema.json holds."""
     content, fields = examples.content, arrow_schema(examples)
     found: dict[str, Any] = {
-        "format": FORMAT,
+        "format": PREPARED,
         "name": source.name,
         "classes": list(examples.labels.classes) if examples.labels else [],
         "columns": {field.name: str(field.type) for field in fields},

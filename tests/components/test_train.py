@@ -236,6 +236,35 @@ def test_a_wrong_setting_is_refused_before_torch_is_loaded(tmp_path: Path) -> No
     assert told["message"] == "the recipe vae has no setting 'lrr'; did you mean lr?"
 
 
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (
+            {"modality": "text", "name": "plays"},
+            "the recipe vae is for image data, and plays is text; there is none for text yet",
+        ),
+        (
+            {"splits": {"train": {"rows": 7}, "test": {"rows": 2}}},
+            "digits has 7 training and 2 held-out images, and a model is judged by 6 of each at "
+            "least; give more data",
+        ),
+        ({"splits": {}}, "schema.json lacks what prepare writes ('train'); prepare anew"),
+        ({"format": 2}, "schema.json is not of format 1, the one known here; prepare anew"),
+    ],
+)
+def test_data_that_the_recipe_cannot_use_is_refused_before_a_step_is_done(
+    digits: Path, tmp_path: Path, change: dict[str, object], sentence: str
+) -> None:
+    """Else an hour of training ends in a judge that has too little to judge by."""
+    described = json.loads((digits / "schema.json").read_text())
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "schema.json").write_text(json.dumps({**described, **change}))
+    with pytest.raises(InputError) as refused:  # nothing else is there to be read
+        train.main(command(tmp_path / "data", tmp_path / "model", {}))
+    assert str(refused.value).endswith(sentence)
+    assert not (tmp_path / "model").exists()
+
+
 # Progress
 
 

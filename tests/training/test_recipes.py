@@ -10,7 +10,7 @@ import pytest
 
 from training import recipes
 from training.errors import InputError
-from training.metrics import gate
+from training.metrics import distances, gate
 from training.schedules import Ramp
 
 ROOT = Path(__file__).parents[2]
@@ -19,6 +19,11 @@ ROOT = Path(__file__).parents[2]
 def test_nothing_laid_over_a_recipe_is_the_recipe() -> None:
     assert recipes.configure("vae", {}) == recipes.get("vae")
     assert recipes.names() == ["vae"]
+
+
+def test_what_is_enough_to_train_on_is_enough_to_judge_by() -> None:
+    """The number stands twice, so that training need not import the judge."""
+    assert distances.NEIGHBOURS + 1 == recipes.FEWEST
 
 
 @pytest.mark.parametrize("name", recipes.names())

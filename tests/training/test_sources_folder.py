@@ -52,13 +52,42 @@ def test_sub_folders_are_classes(mode: str, suffix: str, tmp_path: Path) -> None
     np.testing.assert_array_equal(pixels_of(found)[2], third.transpose(2, 0, 1))
 
 
-def test_a_flat_folder_has_no_labels_and_hidden_files_do_not_count(tmp_path: Path) -> None:
+def test_a_flat_folder_has_no_labels(tmp_path: Path) -> None:
     write(tmp_path, ["1.png", "2.png", "3.jpg"])
-    (tmp_path / ".DS_Store").write_bytes(b"x")
     found = folder.read(tmp_path, 0)
     assert found.labels is None
     assert found.split.how == "shuffled"
     assert len(pixels_of(found)) == 3
+    assert found.notes == ()
+
+
+@pytest.mark.parametrize(
+    "name", [".DS_Store", "Thumbs.db", "desktop.ini", "DESKTOP.INI", "._1.png"]
+)
+@pytest.mark.parametrize("places", [("",), ("cat",), ("", "cat", "dog")])
+def test_what_systems_leave_among_pictures_is_passed_over_and_counted(
+    places: tuple[str, ...], name: str, tmp_path: Path
+) -> None:
+    """A person never sees these files, and could not know what to remove."""
+    write(tmp_path, TWO)
+    (tmp_path / "__MACOSX").mkdir()
+    for place in places:
+        (tmp_path / place / name).write_bytes(b"x")
+    found = folder.read(tmp_path, 0)
+    assert len(pixels_of(found)) == 5
+    assert found.labels is not None
+    assert found.labels.classes == ("cat", "dog")
+    [note] = found.notes
+    assert note.startswith(f"{len(places) + 1} system files are passed over in {tmp_path}, such as")
+    assert name in note
+
+
+def test_any_other_file_among_pictures_is_refused(tmp_path: Path) -> None:
+    """It may be a picture that was damaged: to leave it out is for a person to say."""
+    write(tmp_path, TWO)
+    (tmp_path / "cat" / "readme.txt").write_text("of cats")
+    with pytest.raises(InputError, match=r"cat/readme.txt is not a picture; remove it"):
+        folder.read(tmp_path, 0)
 
 
 def test_train_and_test_folders_keep_their_split(tmp_path: Path) -> None:
