@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import threading
-import traceback
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -116,6 +115,8 @@ class Attempts:
         except OSError as error:
             return Outcome("failed", f"{job.step.name}: {told(error)}", FAILED)
         except Exception as error:  # ours, not the step's: a thread that died would hang the run
+            import traceback
+
             traceback.print_exc()
             return Outcome("failed", f"{job.step.name}: {type(error).__name__}: {error}", FAILED)
 
