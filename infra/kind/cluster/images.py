@@ -22,9 +22,17 @@ def built(workspace: Path) -> list[Built]:
 
 
 def load(images: Iterable[Built], say: Say) -> list[str]:
-    """Load what the node has not; what was loaded. Raises InputError, ToolFailed."""
-    there = in_node()
-    missing = [each for each in images if there.get(full(each.reference)) != each.id]
+    """Load what the node has not; what was loaded. Raises InputError, ToolFailed.
+
+    Docker and the node may count an image's ID in two ways; an annotation of the node says which
+    of Docker's IDs it was loaded from.
+    """
+    tags, notes = in_node(), _notes()
+    missing = [
+        each
+        for each in images
+        if full(each.reference) not in tags or notes.get(_note(each)) != each.id
+    ]
     here = docker.identities(each.reference for each in missing)
     for image in missing:
         if here.get(image.reference) != image.id:
@@ -35,20 +43,32 @@ def load(images: Iterable[Built], say: Say) -> list[str]:
         say(f"▶ loading {image.reference}")
         tools.follow("kind", "load", "docker-image", image.reference, "--name", NAME,
                      timeout=600, say=say)  # fmt: skip
+        tools.kubectl("annotate", "--overwrite", "node", NODE, f"{_note(image)}={image.id}")
     return [image.reference for image in missing]
 
 
 def ours() -> list[str]:
-    """The images of ours that the node has, newest code or not."""
-    return sorted(tag for tag in in_node() if tag.partition(":")[0] in {full(n) for n in IMAGES})
+    """The images of ours that the node has, of this code or of older."""
+    names = {full(name) for name in IMAGES}
+    return [tag for tag in in_node() if tag.rpartition(":")[0] in names]
 
 
-def in_node() -> dict[str, str]:
-    """Tag -> ID of every image that the node has."""
+def in_node() -> list[str]:
+    """The tags of every image that the node has."""
     found = json.loads(docker.ask("exec", NODE, "crictl", "images", "--output", "json"))
-    return {tag: image["id"] for image in found["images"] for tag in image.get("repoTags") or []}
+    return sorted(tag for image in found["images"] for tag in image.get("repoTags") or [])
 
 
 def full(reference: str) -> str:
     """A reference as the node has it, with the registry that Docker leaves out."""
     return f"docker.io/library/{reference}"
+
+
+def _note(image: Built) -> str:
+    return f"trefoil/{image.name}"
+
+
+def _notes() -> dict[str, str]:
+    node = json.loads(tools.kubectl("get", "node", NODE, "-o", "json"))
+    notes: dict[str, str] = node["metadata"].get("annotations") or {}
+    return notes

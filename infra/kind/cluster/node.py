@@ -64,7 +64,7 @@ def find() -> Node | None:
         running=found["State"]["Running"],
         ui_port=_port(bound, UI_NODE_PORT),
         mlflow_port=_port(bound, MLFLOW_NODE_PORT),
-        data=mounts.get(_DATA, ""),
+        data=mounts.get(_DATA, "").removeprefix("/host_mnt"),  # Docker Desktop's own
         gpu=_EVERY_GPU in mounts,
     )
 

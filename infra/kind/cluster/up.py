@@ -120,7 +120,7 @@ def _ours(options: Options, say: Say) -> list[str]:
 
 def _applied() -> str:
     found = tools.kubectl("get", "namespace", NAMESPACE, "-o", "json", "--ignore-not-found")
-    notes = json.loads(found)["metadata"].get("annotations", {}) if found else {}
+    notes = json.loads(found)["metadata"].get("annotations") or {} if found else {}
     return str(notes.get(_MARK, ""))
 
 

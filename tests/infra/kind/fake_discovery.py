@@ -11,7 +11,7 @@ Place: TypeAlias = Mapping[str, str | None]
 
 _KINDS = {
     "v1": {
-        "Namespace": "namespaces", "PersistentVolume": "persistentvolumes",
+        "Namespace": "namespaces", "Node": "nodes", "PersistentVolume": "persistentvolumes",
         "ConfigMap": "configmaps", "Event": "events", "PersistentVolumeClaim":
         "persistentvolumeclaims", "Pod": "pods", "Secret": "secrets", "Service": "services",
         "ServiceAccount": "serviceaccounts",
@@ -22,7 +22,7 @@ _KINDS = {
     "rbac.authorization.k8s.io/v1": {"Role": "roles", "RoleBinding": "rolebindings"},
     "apiextensions.k8s.io/v1": {"CustomResourceDefinition": "customresourcedefinitions"},
 }  # fmt: skip
-_OF_THE_CLUSTER = {"Namespace", "PersistentVolume", "CustomResourceDefinition"}
+_OF_THE_CLUSTER = {"Namespace", "Node", "PersistentVolume", "CustomResourceDefinition"}
 _PATH = re.compile(
     r"(?P<base>/api/v1|/apis/[^/]+/[^/]+)(?:/namespaces/(?P<namespace>[^/]+)(?=/.))?"
     r"/(?P<plural>[^/]+)(?:/(?P<name>[^/]+))?(?:/(?P<sub>[^/]+))?"

@@ -51,8 +51,8 @@ def _docker(state: dict[str, Any], words: list[str]) -> int:
 def _in_node(state: dict[str, Any], words: list[str]) -> None:
     limits = state["inotify"]
     if "crictl" in words:
-        images = [{"id": each, "repoTags": [tag]} for tag, each in state["loaded"].items()]
-        print(json.dumps({"images": images}))
+        images = [{"repoTags": [tag]} for tag in state["loaded"]]
+        print(json.dumps({"images": [*images, {"repoTags": None}]}))  # one lost its tag
     elif "-n" in words:
         print("\n".join(str(limits[name]) for name in words[words.index("-n") + 1 :]))
     elif "-w" in words:
@@ -72,7 +72,7 @@ def _kind(state: dict[str, Any], words: list[str]) -> int:
     elif words[:2] == ["delete", "cluster"]:
         state["node"] = None
     elif words[:2] == ["load", "docker-image"]:
-        state["loaded"][f"docker.io/library/{words[2]}"] = state["images"][words[2]]
+        state["loaded"].append(f"docker.io/library/{words[2]}")
     return 0
 
 

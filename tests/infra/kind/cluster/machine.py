@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import shutil
 import sys
@@ -13,7 +14,7 @@ import yaml
 
 from infra.images import record
 from infra.images.record import Built
-from infra.kind.cluster import checks, status, up
+from infra.kind.cluster import NODE, checks, status, up
 from pipelines import __main__ as pipelines
 from tests.infra.kind.cluster import fake_tools
 from tests.infra.kind.fake_kubernetes import FakeKubernetes
@@ -22,6 +23,8 @@ IMAGE = "trefoil-trainer:0123abc"
 IDENTITY = f"sha256:{'5' * 64}"
 NEEDED = ("ml-pipeline", "ml-pipeline-ui")
 """Two Deployments stand for all: kubectl is asked for each of them."""
+_left: dict[str, Any] = {}
+"""What the first ``cluster up`` of this process left."""
 
 
 class Machine:
@@ -36,6 +39,8 @@ class Machine:
         for folder in (self.bin, place / "data", place / "workspace"):
             folder.mkdir()
         _write_upstream(self.upstream)
+        node = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": NODE}}
+        server.put(f"/api/v1/nodes/{NODE}", node)
         config = place / "kubeconfig.new"
         server.write_kubeconfig(config, "kind-trefoil")
         self.change(
@@ -43,7 +48,7 @@ class Machine:
                 "ServerVersion": "28.2.2", "Architecture": "x86_64", "MemTotal": 16_000_000_000,
                 "DockerRootDir": str(place / "elsewhere"), "DefaultRuntime": "runc",
             },
-            kind="0.31.0", node=None, images={IMAGE: IDENTITY}, loaded={}, fails={},
+            kind="0.31.0", node=None, images={IMAGE: IDENTITY}, loaded=[], fails={},
             inotify={
                 "fs.inotify.max_user_instances": 128, "fs.inotify.max_user_watches": 192536,
             },
@@ -94,6 +99,18 @@ class Machine:
     def up(self, *words: str) -> int:
         """``cluster up`` with upstream's manifests from this machine."""
         return self.cluster("up", "--manifests", str(self.upstream), *words)
+
+    def is_up(self) -> None:
+        """Its cluster is up: the first time by ``cluster up``, later as that had left it."""
+        if not _left:
+            assert self.up() == 0
+            (self.place / "calls.jsonl").unlink()
+            _left.update(objects=self.server.objects, state=self.state, place=str(self.place))
+        own = {"kubeconfig": self.state["kubeconfig"]}
+        state = json.dumps(_left["state"]).replace(_left["place"], str(self.place))
+        self.change(**{**json.loads(state), **own})
+        self.server.objects = copy.deepcopy(_left["objects"])
+        (self.place / "kubeconfig").write_text(own["kubeconfig"], encoding="utf-8")
 
     def calls(self, *beginning: str) -> list[list[str]]:
         """The calls of docker and kind that begin with these words."""

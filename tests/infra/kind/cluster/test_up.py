@@ -63,7 +63,7 @@ def test_a_second_time_changes_nothing_and_says_so(machine: Machine, capsys: Cap
 
 def test_what_was_taken_away_comes_back(machine: Machine, capsys: Capture) -> None:
     """A half-made cluster is finished by the same command."""
-    assert machine.up() == 0
+    machine.is_up()
     for name in ("ml-pipeline", "mlflow"):
         del machine.server.objects[f"/apis/apps/v1/namespaces/kubeflow/deployments/{name}"]
     capsys.readouterr()
@@ -82,7 +82,7 @@ def test_the_kernels_limits_are_raised_only_where_they_are_low(machine: Machine)
 
 def test_a_stopped_node_is_started(machine: Machine, capsys: Capture) -> None:
     """After the machine restarted, its cluster is there and stopped."""
-    assert machine.up() == 0
+    machine.is_up()
     node = machine.state["node"]
     machine.change(node={**node, "State": {"Running": False}})
     assert machine.cluster("status") == 1
@@ -94,7 +94,7 @@ def test_a_stopped_node_is_started(machine: Machine, capsys: Capture) -> None:
 
 def test_a_lost_kubeconfig_is_written_anew(machine: Machine) -> None:
     """Another tool may have removed the context; the cluster is as good as ever."""
-    assert machine.up() == 0
+    machine.is_up()
     (machine.place / "kubeconfig").unlink()
     assert machine.cluster("up") == 0
     assert machine.calls("kind", "export", "kubeconfig")
@@ -104,7 +104,7 @@ def test_options_that_kind_cannot_change_later_are_refused(
     machine: Machine, capsys: Capture
 ) -> None:
     """Silently keeping the old folder would have steps read other data than was said."""
-    assert machine.up() == 0
+    machine.is_up()
     (machine.place / "other").mkdir()
     assert machine.up("--data", "other") == 2
     assert "sees the data folder" in capsys.readouterr().err
@@ -164,7 +164,7 @@ def test_postgres_stays_and_keeps_its_password(machine: Machine) -> None:
 
 def test_postgres_over_sqlite_is_refused(machine: Machine, capsys: Capture) -> None:
     """The runs that are there would be out of sight."""
-    assert machine.up() == 0
+    machine.is_up()
     assert machine.up("--postgres") == 2
     assert "out of sight" in capsys.readouterr().err
 
