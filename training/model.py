@@ -1,9 +1,12 @@
 """What the loop, the judge and the server know of a model: the whole of what a plugin is.
 
-Only ``losses`` must be written. A model is built from its config, which a person sets, and the
-data's ``Spec``, which nobody does. A model of several players (a GAN's critic and generator) names
-the submodules that are optimised apart; the loop gives each an optimiser of its own and asks
-``turns`` who moves::
+Only ``losses`` must be written. What else a model can do it says by having it: a model that
+``Samples`` is judged by its samples, one that ``Scores`` by its code length, and so on with each
+protocol below; ``operations`` says what of that is exported and served.
+
+A model is built from its config, which a person sets, and the data's ``Spec``, which nobody does.
+A model of several players (a GAN's critic and generator) names the submodules that are optimised
+apart; the loop gives each an optimiser of its own and asks ``turns`` who moves::
 
     class GAN(Model):
         players = ("critic", "generator")
@@ -17,8 +20,9 @@ the submodules that are optimised apart; the loop gives each an optimiser of its
 from __future__ import annotations
 
 import importlib
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -39,7 +43,58 @@ class Graph(NamedTuple):
     output: str
 
 
-class Model(nn.Module):
+@runtime_checkable
+class Samples(Protocol):
+    """Can draw images."""
+
+    def sample(self, n: int, generator: torch.Generator | None = None) -> Tensor:
+        """(n, *shape), in 0..1; the same generator gives the same."""
+
+
+@runtime_checkable
+class Scores(Protocol):
+    """Can say how many bits an image takes."""
+
+    def bits_per_dim(
+        self, images: Tensor, draws: int = 16, generator: torch.Generator | None = None
+    ) -> dict[str, Tensor]:
+        """Bits per pixel value of each stored image, by the name of the estimate.
+
+        ``bits_per_dim`` is always one of them. ``draws`` is for estimates by sampling.
+        """
+
+
+@runtime_checkable
+class Reconstructs(Protocol):
+    """Can remember images."""
+
+    def reconstruct(self, images: Tensor) -> Tensor:
+        """Stored images as the model remembers them, in 0..1."""
+
+
+@runtime_checkable
+class Encodes(Protocol):
+    """Has latents that are decoded: what lies between two of them can be drawn."""
+
+    def fractions(self, images: Tensor) -> Tensor:
+        """Stored images as rows in 0..1."""
+
+    def encode(self, rows: Tensor, /) -> tuple[Tensor, Tensor]:
+        """Mean and log variance of the latents of each row."""
+
+    def decode(self, latents: Tensor, /) -> Tensor:
+        """Images in 0..1, (B, *shape)."""
+
+
+@runtime_checkable
+class CountsUnits(Protocol):
+    """Can tell how many of its latent units are in use."""
+
+    def active_units(self, images: Tensor) -> int:
+        """How many say something of these stored images."""
+
+
+class Model(nn.Module, ABC):
     """A model that the loop can train. ``config`` and ``spec`` are what it was built from."""
 
     players: ClassVar[tuple[str, ...]] = ("",)
@@ -64,9 +119,9 @@ class Model(nn.Module):
         """Who moves in this step, in order; a player may do so several times."""
         return self.players
 
+    @abstractmethod
     def losses(self, batch: Columns, player: str, step: int) -> dict[str, Tensor]:
         """``loss``, which the player lowers, and whatever else is worth a curve: scalars, all."""
-        raise NotImplementedError
 
     def derived(self, means: dict[str, float]) -> dict[str, float]:  # noqa: ARG002
         """Further numbers that follow from the means of the losses."""

@@ -14,7 +14,7 @@ from training.configs import VAEConfig
 from training.data import Dataset, Spec
 from training.loop import Loop
 from training.metrics.image import ImageJudge
-from training.model import build
+from training.model import CountsUnits, Encodes, Reconstructs, Samples, Scores, build
 from training.models.vae import LEVELS, VAE
 from training.schedules import Ramp
 
@@ -151,6 +151,16 @@ def test_it_learns_pictures_of_256_levels_too() -> None:
     assert vae.active_units(dataset.test["image"]) >= 2
     too_sharp, _ = bits(dataset, steps=300, likelihood="binomial")
     assert too_sharp > 8
+
+
+def test_it_offers_all_that_the_judge_asks_for() -> None:
+    """A method renamed here would only make numbers and pictures vanish from a report."""
+    vae = tiny()
+    offered: tuple[Samples, Scores, Reconstructs, Encodes, CountsUnits] = (vae, vae, vae, vae, vae)
+    for each, protocol in zip(
+        offered, (Samples, Scores, Reconstructs, Encodes, CountsUnits), strict=True
+    ):
+        assert isinstance(each, protocol)
 
 
 def test_a_spec_of_one_pixel_is_enough() -> None:

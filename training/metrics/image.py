@@ -17,7 +17,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -29,7 +29,7 @@ from training.errors import InputError
 from training.features import feature_space
 from training.metrics import Gate, anchors, distances
 from training.metrics.distances import Array
-from training.model import Model
+from training.model import CountsUnits, Encodes, Model, Reconstructs, Samples, Scores
 
 DRAWN = 2000
 """Images drawn, and held-out images they are compared with, at most."""
@@ -89,12 +89,12 @@ class ImageJudge:
     def measure(self, model: Model, seed: int) -> dict[str, float]:
         """All that the model can be asked: likelihood, latents, samples."""
         found: dict[str, float] = {}
-        if hasattr(model, "bits_per_dim"):
-            found |= self._likelihood(cast("Any", model), seed)
-        if hasattr(model, "active_units"):
-            found["active_units"] = float(cast("Any", model).active_units(self._stored))
-        if hasattr(model, "sample"):
-            found |= self.compare(self._drawn(cast("Any", model), self._count, seed))
+        if isinstance(model, Scores):
+            found |= self._likelihood(model, seed)
+        if isinstance(model, CountsUnits):
+            found["active_units"] = float(model.active_units(self._stored))
+        if isinstance(model, Samples):
+            found |= self.compare(self._drawn(model, self._count, seed))
         return found
 
     def compare(self, drawn: Array) -> dict[str, float]:
@@ -121,15 +121,15 @@ class ImageJudge:
         """Draw samples, reconstructions, interpolation and curves, whatever the model has."""
         from training.metrics import pictures
 
-        asked, shape = cast("Any", model), (-1, *self._spec.shape)
+        shape = (-1, *self._spec.shape)
         real = self._held_out.reshape(shape)
-        if hasattr(model, "sample"):
-            drawn = self.on_grid(self._drawn(asked, pictures.SHOWN, seed)).reshape(shape)
+        if isinstance(model, Samples):
+            drawn = self.on_grid(self._drawn(model, pictures.SHOWN, seed)).reshape(shape)
             pictures.samples(folder, real, drawn)
-        if hasattr(model, "reconstruct"):
-            pictures.reconstructions(folder, real, asked, self._stored)
-        if hasattr(model, "encode") and hasattr(model, "decode"):
-            pictures.interpolation(folder, asked, self._stored)
+        if isinstance(model, Reconstructs):
+            pictures.reconstructions(folder, real, model, self._stored)
+        if isinstance(model, Encodes):
+            pictures.interpolation(folder, model, self._stored)
         pictures.curves(folder, history)
 
     def on_grid(self, drawn: Array) -> Array:
@@ -138,7 +138,7 @@ class ImageJudge:
         top = self._spec.levels - 1
         return np.rint(clamped * top) / top if top > 0 else clamped
 
-    def _likelihood(self, model: Any, seed: int) -> dict[str, float]:
+    def _likelihood(self, model: Scores, seed: int) -> dict[str, float]:
         """Means over every held-out image."""
         generator = torch.Generator().manual_seed(seed)
         totals: dict[str, float] = {}
@@ -150,7 +150,7 @@ class ImageJudge:
             means[f"iwae{IMPORTANCE_DRAWS}_bits_per_dim"] = means.pop("iwae_bits_per_dim")
         return means
 
-    def _drawn(self, model: Any, count: int, seed: int) -> Array:
+    def _drawn(self, model: Samples, count: int, seed: int) -> Array:
         images: Tensor = model.sample(count, torch.Generator().manual_seed(seed))
         rows: Array = images.flatten(1).numpy()
         return rows

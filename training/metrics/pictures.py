@@ -12,6 +12,7 @@ from torch import Tensor
 
 from training import figures
 from training.metrics.distances import Array
+from training.model import Encodes, Reconstructs
 
 SHOWN = 64
 _REBUILT, _WALKS, _STEPS = 24, 6, 12
@@ -29,14 +30,14 @@ def samples(folder: Path, real: Array, drawn: Array) -> None:
     figures.samples(folder / "samples.png", real[:SHOWN], drawn)
 
 
-def reconstructions(folder: Path, real: Array, model: Any, stored: Tensor) -> None:
+def reconstructions(folder: Path, real: Array, model: Reconstructs, stored: Tensor) -> None:
     """Write reconstructions.png: held-out images over what the model makes of them."""
     rebuilt = model.reconstruct(stored[:_REBUILT]).numpy()
     figures.reconstructions(folder / "reconstructions.png", real[:_REBUILT], rebuilt)
 
 
 @torch.no_grad()
-def interpolation(folder: Path, model: Any, stored: Tensor) -> None:
+def interpolation(folder: Path, model: Encodes, stored: Tensor) -> None:
     """Write interpolation.png: decoded lines between the latents of pairs of held-out images."""
     pairs = min(_WALKS, len(stored) // 2)
     latent, _ = model.encode(model.fractions(stored[: 2 * pairs]))
