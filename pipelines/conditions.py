@@ -1,12 +1,14 @@
-"""Conditions as a person reads them: ``evaluate.passed``, ``not (n > 2)``."""
+"""Conditions and where values come from, as a person reads them: ``not (evaluate.n > 2)``."""
 
 from __future__ import annotations
 
 from infra.plan import (
     All,
+    Collected,
     Condition,
     Constant,
     FirstOf,
+    Imported,
     Not,
     Output,
     Parameter,
@@ -21,13 +23,16 @@ def words(found: Condition) -> str:
         return f"not ({words(found.condition)})"
     if isinstance(found, All):
         return " and ".join(words(part) for part in found.conditions)
-    left, right = _source(found.left), _source(found.right)
+    left, right = source(found.left), source(found.right)
     if right in ("true", "false") and found.operator in ("==", "!="):
         return left if (found.operator == "==") == (right == "true") else f"not {left}"
     return f"{left} {found.operator} {right}"
 
 
-def _source(found: Source) -> str:
+def source(found: Source) -> str:
+    """Where a value or an artefact comes from: ``evaluate.passed``, ``data/a.csv``."""
+    if isinstance(found, Imported):
+        found = found.uri
     if isinstance(found, Constant):
         return as_text(found.value)
     if isinstance(found, Parameter):
@@ -35,5 +40,7 @@ def _source(found: Source) -> str:
     if isinstance(found, Output):
         return f"{found.step}.{found.name}"
     if isinstance(found, FirstOf):
-        return " or ".join(_source(output) for output in found.outputs)
+        return " or ".join(source(output) for output in found.outputs)
+    if isinstance(found, Collected):
+        return f"[{', '.join(source(each) for each in found.sources)}]"
     return "a value of the run"

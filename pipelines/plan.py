@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 
-from infra.plan import as_text
+from infra.plan import as_text, imports_of
 from infra.secrets import hidden
 from pipelines import cli
-from pipelines.conditions import words
+from pipelines.conditions import source, words
 from pipelines.flags import add_flags
 from pipelines.request import prepare
 from pipelines.run import show
+
+_SHOWN = 5
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -29,7 +32,9 @@ def plan(arguments: argparse.Namespace) -> int:
     for name, value in hidden(dict(request.plan.parameters)).items():
         print(f"  {name} = {as_text(value)}")
     for step in request.plan.steps:
-        needs = f" after {', '.join(step.needs())}" if step.needs() else ""
+        needs = f" after {_few(step.needs())}" if step.needs() else ""
+        imports = [source(found.uri) for found in imports_of(step)]
+        needs += f", imports {_few(imports)}" if imports else ""
         when = f", if {words(step.when)}" if step.when else ""
         traits = [
             *(["always"] if step.always else []),
@@ -43,3 +48,9 @@ def plan(arguments: argparse.Namespace) -> int:
     for note in request.notes:
         cli.say(f"note: {note}")
     return cli.DONE
+
+
+def _few(names: Sequence[str]) -> str:
+    """The first of them, and how many more there are: a loop has many steps."""
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN + 1 else ""
+    return ", ".join(names[:_SHOWN] if more else names) + more

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from infra.plan import DONE
+from infra.plan import DONE, imports_of
 from pipelines import conditions
 from pipelines.report import words
 from pipelines.report.facts import StepFacts
+from pipelines.report.folded import folded
 from pipelines.report.layers import arrange, spread
 from pipelines.report.marks import mark
 from pipelines.report.markup import Markup, tag
@@ -34,6 +35,7 @@ class _Place(NamedTuple):
 
 def graph(steps: Sequence[StepFacts]) -> Markup:
     """The drawing; where it is wide, a second, narrow one that the style sheet shows instead."""
+    steps = folded(steps)
     layers, links = arrange({step.name: step.needs for step in steps})
     count = len(layers)
     width = min(_WIDEST, (_ROOM - 2 * _MARGIN - (count - 1) * _BETWEEN) / count)
@@ -114,6 +116,10 @@ class _Drawing:
             tab = [self._tab(condition, x, y, "held" if step.state in DONE else "")]
         elif step.step and step.step.always:
             tab = [self._tab("always", x, y, "")]
+        for found in imports_of(step.step) if step.step else ():
+            uri = conditions.source(found.uri)
+            said.append(f"imports {uri}")
+            tab = tab or [self._tab(f"imports {uri.rpartition('/')[2]}", x, y, "")]
         return tag(
             "g",
             tag("title", "\n".join(part for part in said if part)),

@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from infra.plan import Collected, Constant, Imported, Output
 from pipelines import plan
+from pipelines.conditions import source
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "generative.json"
 
@@ -42,3 +44,26 @@ def test_each_step_is_a_line_in_an_order_it_could_run_in(said: list[str]) -> Non
     assert steps["register"].endswith("(not cached)")
     assert "always" in steps["report"]
     assert steps["prepare"] == "  prepare"
+
+
+def test_loops_and_imports_are_lines_that_can_be_read(
+    workspace: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A step after a loop waits for all of its steps: named one by one, nobody could find one."""
+    (tmp_path / "a.csv").write_text("a")
+    data = Imported(Constant(str(tmp_path / "a.csv")))
+    assert source(Collected((data, Output("find", "uri")))) == f"[{tmp_path / 'a.csv'}, find.uri]"
+    plans = Path(__file__).parents[1] / "plans"
+    parser = argparse.ArgumentParser()
+    plan.configure(parser)
+    shown = ["--pipeline", str(plans / "loops.py")]
+    assert plan.plan(parser.parse_args(shown)) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert "  use-2 after train-2, if train-2.score < 0.4" in lines
+    assert "  pick after say-1, say-2, say-2-1, say-2-2, say-3 and 10 more" in lines
+    (tmp_path / "b.csv").write_text("b")
+    shown = ["--pipeline", str(plans / "importers.py"), "--param", f"folder={tmp_path}"]
+    assert plan.plan(parser.parse_args(shown)) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert "  use-2 after find, imports find.uri" in lines
+    assert f"  count, imports {tmp_path}/a.csv, {tmp_path}/b.csv" in lines

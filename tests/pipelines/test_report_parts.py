@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from infra.history import Moment
-from infra.plan import All, Compare, Constant, Event, Not, Output, Parameter, State
+from infra.plan import All, Compare, Constant, Event, Imported, Not, Output, Parameter, State
 from pipelines import conditions
 from pipelines.__main__ import main
 from pipelines.report import curves, series, words
@@ -25,6 +25,7 @@ from pipelines.report.graph import graph
 from pipelines.report.layers import arrange, spread
 from pipelines.report.markup import Markup, tag, text
 from pipelines.report.timeline import sittings
+from tests.infra.local.driving import step
 from tests.pipelines.reported import EVIL, HISTORY, Page, generative, run
 
 CSS = Path(words.__file__).with_name("style.css").read_text("utf-8")
@@ -87,6 +88,35 @@ def test_a_graph_is_no_wider_than_the_page(needs: dict[str, list[str]], drawings
     assert len(found) == drawings
     assert all(float(str(svg["width"])) <= drawing._ROOM for svg in found)
     assert len(page.every("g", "node")) == len(needs) * drawings
+
+
+def test_a_long_loop_is_one_box() -> None:
+    """A box and its arrows for each of a hundred iterations is no drawing, and takes minutes."""
+    looped = [
+        steps_of({f"train-{n}": ["prepare"]}, "failed" if n == 7 else "cached")[0]
+        for n in range(1, 101)
+    ]
+    needs = [each.name for each in looped]
+    shown = [
+        *steps_of({"prepare": []}),
+        *(each._replace(step=step(each.name)._replace(task=("l", "train"))) for each in looped),
+        *steps_of({"pick": needs}),
+    ]
+    page = Page(graph(shown))
+    assert "train × 100" in page.text
+    assert len(page.every("g", "node")) == 3 * len(page.every("svg"))
+    assert "1 failed, 99 cached" in page.text
+    assert len(page.every("g", "arrow")) == 2 * len(page.every("svg"))
+
+
+def test_what_a_step_imports_is_on_its_box() -> None:
+    """An importer is no step: without a word, the data would seem to come from nowhere."""
+    imported = Imported(Constant("gs://bucket/data/a.csv"))
+    needing = step("use")._replace(inputs={"data": imported})
+    shown = steps_of({"use": []})[0]._replace(step=needing)
+    page = Page(graph([shown]))
+    assert "imports a.csv" in page.text
+    assert "imports gs://bucket/data/a.csv" in page.text
 
 
 def test_names_too_long_are_cut_and_told_whole() -> None:
