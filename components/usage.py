@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from typing import Any
 
@@ -58,21 +59,33 @@ class Usage:
         return {f"version.{name}": str(version) for name, version in found.items() if version}
 
     def _of_gpus(self) -> dict[str, float]:
-        if self._gpus == []:
+        """Of all GPUs that the driver shows; one in parts (MIG) has a memory, but no load."""
+        if self._gpus is None:
+            self._gpus = _gpus()
+        if not self._gpus:
             return {}
-        found: dict[str, float] = {}
-        try:
-            import pynvml
+        import pynvml
 
-            if self._gpus is None:
-                pynvml.nvmlInit()
-                count = pynvml.nvmlDeviceGetCount()
-                self._gpus = [pynvml.nvmlDeviceGetHandleByIndex(place) for place in range(count)]
-            for place, gpu in enumerate(self._gpus):
+        found: dict[str, float] = {}
+        for place, gpu in enumerate(self._gpus):
+            with contextlib.suppress(pynvml.NVMLError):
                 used = pynvml.nvmlDeviceGetMemoryInfo(gpu).used
-                busy = pynvml.nvmlDeviceGetUtilizationRates(gpu).gpu
                 found[f"system/gpu_{place}_memory_usage_megabytes"] = used / 1e6
+            with contextlib.suppress(pynvml.NVMLError):
+                busy = pynvml.nvmlDeviceGetUtilizationRates(gpu).gpu
                 found[f"system/gpu_{place}_utilization_percentage"] = float(busy)
-        except Exception:  # no library, no driver, no permission: there is nothing to tell
-            self._gpus = []
         return found
+
+
+def _gpus() -> list[Any]:
+    """Handles of this machine's GPUs; none without the library, a driver or leave to ask it."""
+    try:
+        import pynvml
+    except ImportError:
+        return []
+    try:
+        pynvml.nvmlInit()
+        count = pynvml.nvmlDeviceGetCount()
+        return [pynvml.nvmlDeviceGetHandleByIndex(place) for place in range(count)]
+    except pynvml.NVMLError:
+        return []

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -292,18 +292,42 @@ def test_the_machine_is_sampled(place: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_gpus_are_sampled_where_there_are_some(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The library's own calls, by a stand-in with its names: nvidia-ml-py is not installed here."""
-    library: Any = ModuleType("pynvml")
-    library.nvmlInit = lambda: None
-    library.nvmlDeviceGetCount = lambda: 2
-    library.nvmlDeviceGetHandleByIndex = lambda place: place
-    library.nvmlDeviceGetMemoryInfo = lambda gpu: SimpleNamespace(used=(gpu + 1) * 10**9)
-    library.nvmlDeviceGetUtilizationRates = lambda gpu: SimpleNamespace(gpu=50 + gpu)
-    monkeypatch.setitem(sys.modules, "pynvml", library)
-    found = usage.Usage().sample()
-    assert found["system/gpu_1_memory_usage_megabytes"] == 2000
-    assert found["system/gpu_1_utilization_percentage"] == 51
-    library.nvmlInit = lambda: 1 / 0
+    """The library's own names, with a driver made up: no machine of ours has a GPU."""
+    import pynvml
+
+    def load(gpu: int) -> SimpleNamespace:
+        if gpu == 1:  # in parts
+            raise pynvml.NVMLError(pynvml.NVML_ERROR_NOT_SUPPORTED)
+        return SimpleNamespace(gpu=50)
+
+    driver = {
+        "nvmlInit": lambda: None,
+        "nvmlDeviceGetCount": lambda: 2,
+        "nvmlDeviceGetHandleByIndex": lambda place: place,
+        "nvmlDeviceGetMemoryInfo": lambda gpu: SimpleNamespace(used=(gpu + 1) * 10**9),
+        "nvmlDeviceGetUtilizationRates": load,
+    }
+    for name, stand_in in driver.items():
+        monkeypatch.setattr(pynvml, name, stand_in)
+    found = {name: value for name, value in usage.Usage().sample().items() if "gpu" in name}
+    assert found == {
+        "system/gpu_0_memory_usage_megabytes": 1000,
+        "system/gpu_0_utilization_percentage": 50,
+        "system/gpu_1_memory_usage_megabytes": 2000,
+    }
+
+
+def test_without_a_driver_there_are_no_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
+    import pynvml
+
+    def missing() -> None:
+        raise pynvml.NVMLError(pynvml.NVML_ERROR_LIBRARY_NOT_FOUND)
+
+    monkeypatch.setattr(pynvml, "nvmlInit", missing)
+    found = usage.Usage()
+    for _ in range(2):
+        assert not any("gpu" in name for name in found.sample())
+    monkeypatch.setitem(sys.modules, "pynvml", None)  # not installed
     assert not any("gpu" in name for name in usage.Usage().sample())
 
 
