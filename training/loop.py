@@ -18,7 +18,7 @@ import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from math import isfinite, nan
+from math import nan
 from typing import Any, Literal, NamedTuple
 
 import torch
@@ -30,14 +30,10 @@ from training.configs import LoopConfig
 from training.data import Batches, Columns, Dataset
 from training.errors import InputError
 from training.meter import Meter, NotFinite
-from training.model import Model
+from training.model import Model, named
 from training.optimiser import AdamW, Average
 from training.schedules import value
-
-VALIDATION_SEED = 0
-"""Every validation has the same noise, so that two differ by their weights alone."""
-VALIDATION_ROWS = 1024
-"""Rows looked at in one go."""
+from training.validation import Validation
 
 Part = Literal["train", "validation"]
 Curves = dict[str, dict[str, list[float | None]]]
@@ -98,7 +94,7 @@ class Loop:
         train, aside = dataset.set_aside(config.validation)
         order = data.stream(seed, "order")
         self._batches = Batches(self._moved(train), config.batch_size, order, model.prepare)
-        self._aside = self._moved(aside)
+        self._validation = Validation(model, self._moved(aside), config)
         torch.manual_seed(data.stream(seed, "noise"))
         self._optimisers = {
             player: AdamW(list(model.get_submodule(player).parameters()), config.betas)
@@ -108,11 +104,6 @@ class Loop:
         parameters = list(model.parameters())
         self._average = Average(parameters, config.ema) if config.ema else None
         self._step = self._saved = 0
-        self._stale = 0
-        """Validations since the best one."""
-        self._halvings = 0
-        """Of the learning rate, by the schedule plateau."""
-        self._best: dict[str, Any] | None = None
         self._curves: Curves = {"train": {"step": []}, "validation": {"step": []}}
 
     def run(self) -> Outcome:
@@ -131,8 +122,7 @@ class Loop:
         return Outcome(self._step, best_step, resumed_at, self._curves)
 
     def _ended(self) -> bool:
-        config = self._config
-        return self._step >= config.steps or 0 < config.patience <= self._stale
+        return self._step >= self._config.steps or self._validation.ended()
 
     def _advance(self) -> None:
         """One step: each player whose turn it is moves."""
@@ -154,11 +144,12 @@ class Loop:
     def _after(self) -> None:
         """What is due between two steps."""
         config, step = self._config, self._step
-        last = step == config.steps
-        if step % config.log_every == 0 or last:
+        if step % config.log_every == 0 or step == config.steps:
             self._log()
-        if self._aside and (step % config.validate_every == 0 or last):
-            self._validate()
+        if self._validation.due(step):
+            with self._averaged():
+                means = self._validation.look(step)
+            self._note("validation", means)
         if self._ended():
             return
         if self._stop():
@@ -171,49 +162,13 @@ class Loop:
     def _rate(self, step: int) -> float:
         config = self._config
         factor = schedules.rate(config.schedule, step, config.steps, config.warmup)
-        return value(config.lr, step) * factor * 0.5**self._halvings
+        return value(config.lr, step) * factor * self._validation.factor()
 
     def _log(self) -> None:
         means: dict[str, float] = {}
         for player, meter in self._meters.items():
-            means |= _named(player, meter.take())
+            means |= named(player, meter.take())
         self._note("train", means | self._model.derived(means) | {"lr": self._rate(self._step - 1)})
-
-    def _validate(self) -> None:
-        with self._averaged():
-            means = self._look()
-            found = means[self._model.criterion]
-            if self._best is None or found < self._best["value"]:
-                weights = {name: t.clone() for name, t in self._model.state_dict().items()}
-                self._best = {"value": found, "step": self._step, "weights": weights}
-                self._stale = 0
-            else:
-                self._stale += 1
-        if self._config.schedule == "plateau" and self._stale:
-            self._halvings += self._stale % self._config.plateau == 0
-        self._note("validation", means)
-
-    @torch.no_grad()
-    def _look(self) -> dict[str, float]:
-        """Means over the rows set aside; leaves no trace in any state. Raises NotFinite."""
-        model, rows = self._model, data.count(self._aside)
-        model.eval()
-        totals: dict[str, float] = {}
-        devices = [self._device] if self._device.type == "cuda" else []
-        with torch.random.fork_rng(devices):
-            torch.manual_seed(VALIDATION_SEED)
-            for part in torch.split(torch.arange(rows), VALIDATION_ROWS):
-                batch = model.prepare(data.take(self._aside, part))
-                for player in model.players:
-                    found = _named(player, model.losses(batch, player, self._step))
-                    for name, scalar in found.items():
-                        share = len(part) / rows
-                        totals[name] = totals.get(name, 0.0) + share * float(scalar)
-        model.train()
-        for name, total in totals.items():
-            if not isfinite(total):
-                raise NotFinite(f"validation's {name}", total, self._step)
-        return totals | model.derived(totals)
 
     def _note(self, part: Part, values: dict[str, float]) -> None:
         columns, numbers = self._curves[part], {"step": self._step} | values
@@ -229,12 +184,10 @@ class Loop:
 
     def _keep_best(self) -> int:
         """Give the model the weights to keep; the step they are of."""
-        if self._best is not None:
-            self._model.load_state_dict(self._best["weights"])
-            return int(self._best["step"])
-        if self._average:
+        best = self._validation.keep_best()
+        if best is None and self._average:
             self._average.settle()
-        return self._step
+        return self._step if best is None else best
 
     def _moved(self, columns: Columns) -> Columns:
         return {name: column.to(self._device) for name, column in columns.items() if len(column)}
@@ -275,9 +228,7 @@ class Loop:
             "average": self._average.state() if self._average else None,
             "batches": self._batches.state(),
             "meters": {name: each.state() for name, each in self._meters.items()},
-            "stale": self._stale,
-            "halvings": self._halvings,
-            "best": self._best,
+            **self._validation.state(),
             "curves": self._curves,
             "noise": self._noise(),
         }
@@ -292,8 +243,8 @@ class Loop:
         self._batches.restore(state["batches"])
         for name, meter in self._meters.items():
             meter.restore(state["meters"][name], self._device)
-        self._stale, self._halvings = state["stale"], state["halvings"]
-        self._best, self._curves = state["best"], state["curves"]
+        self._validation.restore(state)
+        self._curves = state["curves"]
         torch.set_rng_state(state["noise"][0])
         if self._device.type == "cuda":
             torch.cuda.set_rng_state(state["noise"][1], self._device)
@@ -301,8 +252,3 @@ class Loop:
     def _noise(self) -> list[Tensor]:
         cuda = self._device.type == "cuda"
         return [torch.get_rng_state()] + ([torch.cuda.get_rng_state(self._device)] if cuda else [])
-
-
-def _named(player: str, values: dict[str, Any]) -> dict[str, Any]:
-    """The numbers of one of several players by names of its own."""
-    return {f"{player}/{name}": number for name, number in values.items()} if player else values

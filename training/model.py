@@ -152,3 +152,8 @@ def find(path: str) -> type[Model]:
     if not (isinstance(found, type) and issubclass(found, Model)):
         raise InputError(f"{path} is no model")
     return found
+
+
+def named(player: str, values: Mapping[str, Any]) -> dict[str, Any]:
+    """The numbers of one of several players by names of its own."""
+    return {f"{player}/{name}" if player else name: value for name, value in values.items()}
