@@ -58,7 +58,8 @@ def parse(argv: list[str], environment: Mapping[str, str]) -> argparse.Namespace
     parser.add_argument("--drain", type=float, default=25.0, help="seconds to finish in")
     parser.add_argument("--health-route", default=environment.get("AIP_HEALTH_ROUTE", "/health"))
     parser.add_argument("--predict-route", default=environment.get("AIP_PREDICT_ROUTE", "/predict"))
-    parser.add_argument("--control-fd", type=int, help=argparse.SUPPRESS)
+    for name, kind in (("--control-fd", int), ("--id", str), ("--record", Path)):
+        parser.add_argument(name, type=kind, help=argparse.SUPPRESS)  # see serving.handover
     arguments = parser.parse_args(argv)
     for route in (arguments.health_route, arguments.predict_route):
         if not route.startswith("/"):
@@ -91,7 +92,8 @@ async def serve(
     else:
         from components.serving.handover import Handover
 
-        Handover(server, socket.socket(fileno=arguments.control_fd))
+        control = socket.socket(fileno=arguments.control_fd)
+        Handover(server, control, arguments.record, arguments.id)
     try:
         app.ready(*await asyncio.to_thread(load, arguments.model, arguments.threads))
         print(f"serving {app.name} version {app.version}", file=sys.stderr, flush=True)

@@ -60,6 +60,7 @@ class Server(uvicorn.Server):
     def drain(self) -> None:
         """Begin to end; safe to repeat."""
         if self._draining is None:
+            self._stop_listening()
             self._draining = asyncio.get_running_loop().create_task(self._drain())
 
     def _accept(self, listener: socket.socket) -> None:
@@ -99,7 +100,6 @@ class Server(uvicorn.Server):
             self.listener = None
 
     async def _drain(self) -> None:
-        self._stop_listening()
         self._app.draining = True
         self._app.leaving = not self._shared
         waited = 0.0

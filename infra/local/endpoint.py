@@ -1,25 +1,17 @@
 """Endpoints on this machine: a server process behind a URL that stays the same.
 
-Its directory is laid out by ``infra.local.endpointdir``.
-
-A new version is started beside the old one, tried out at an address of its own, and only then
-given the very socket on which the old one listens. There is one queue of connections throughout,
-so none is refused or lost; the old server finishes its requests and ends.
-
-``endpoint.json`` is replaced at one moment. Killed before it, a deployer leaves the old version
-serving; after it, the new one. Servers that it does not name are ended by whoever comes next.
+Its directory is laid out by ``infra.local.endpointdir``; ``infra.local.switch`` moves traffic from
+one version to another. Whoever acts on an endpoint ends the servers that it does not name.
 """
 
 from __future__ import annotations
 
-import errno
-import socket
-import time
 from pathlib import Path
 
-from infra.errors import InputError, ProviderError
-from infra.local.endpointdir import HOST, Endpoint, Place, Record, Release, opened
-from infra.local.server import DRAIN, Candidate
+from infra.errors import InputError
+from infra.local.endpointdir import Endpoint, Place, Record, Release, opened
+from infra.local.server import DRAIN
+from infra.local.switch import linked, switch
 from infra.storage import tree, tree_digest
 
 DEADLINE = 60.0
@@ -54,7 +46,7 @@ def deploy(
             if found.state == "serving":
                 return found
         place.keep(release, model, files)
-        return _switch(place, release, port, deadline)
+        return _switched(place, release, port, deadline)
 
 
 def rollback(*, workspace: Path, name: str, deadline: float = DEADLINE) -> Endpoint:
@@ -63,7 +55,7 @@ def rollback(*, workspace: Path, name: str, deadline: float = DEADLINE) -> Endpo
         record = place.record()
         if record is None or record.previous is None:
             raise InputError(f"endpoint {name} has no earlier version to roll back to")
-        return _switch(place, record.previous, None, deadline)
+        return _switched(place, record.previous, None, deadline)
 
 
 def stop(*, workspace: Path, name: str) -> Endpoint:
@@ -73,7 +65,8 @@ def stop(*, workspace: Path, name: str) -> Endpoint:
         if record is None:
             raise InputError(f"endpoint {name} was never deployed")
         stopped = Record(record.port, record.current, record.previous, "", record.started)
-        place.write(stopped)
+        with linked(place.server(record.server)):  # at whose end it reads that it is to end
+            place.write(stopped)
         place.tidy(DRAIN + 2)
         return place.look(stopped)
 
@@ -92,65 +85,7 @@ def endpoints(*, workspace: Path) -> list[Endpoint]:
     return found
 
 
-def _switch(place: Place, release: Release, port: int | None, deadline: float) -> Endpoint:
-    before = place.record()
-    running = place.server(before.server) if before else None
-    wanted = port or (before.port if before else 0)
-    takes_over = running is not None and running.alive() and before and before.port == wanted
-    listener = running.give() if running and takes_over else bind(wanted)
-    try:
-        candidate = _tried(place, release, deadline)
-        try:
-            if listener is None:  # it hangs, so there is nothing to lose; now there is better
-                assert running is not None  # noqa: S101
-                running.kill()
-                listener = bind(wanted)
-            candidate.serve(listener)
-        except BaseException:
-            candidate.discard()
-            raise
-        port = listener.getsockname()[1]
-    except ProviderError as error:
-        if before and running and running.alive():
-            raise ProviderError(f"{error}\nversion {before.current.version} still serves") from None
-        raise
-    finally:
-        if listener is not None:
-            listener.close()
-    previous = before.previous if before else None
-    if before and before.current != release:
-        previous = before.current
-    record = Record(port, release, previous, candidate.id, time.time())
-    try:
-        place.write(record)
-    except BaseException:
-        candidate.discard()
-        raise
+def _switched(place: Place, release: Release, port: int | None, deadline: float) -> Endpoint:
+    record = switch(place, release, port, deadline)
     place.tidy()
     return place.look(record)
-
-
-def _tried(place: Place, release: Release, deadline: float) -> Candidate:
-    """Start a server of a release and try it out. Raises ProviderError and leaves none then."""
-    candidate = place.start(release)
-    try:
-        candidate.try_out(deadline)
-    except BaseException:
-        candidate.discard()
-        raise
-    return candidate
-
-
-def bind(port: int) -> socket.socket:
-    """Listen on a port of this machine, any free one for 0. Raises InputError."""
-    try:
-        return socket.create_server((HOST, port), backlog=2048)
-    except OSError as error:
-        if error.errno == errno.EADDRINUSE:
-            raise InputError(
-                f"port {port} is in use by another program; end that, or deploy to another "
-                "endpoint, whose port will be free: --param endpoint=NAME"
-            ) from None
-        raise InputError(
-            f"port {port} cannot be had ({error.strerror}); deploy to another endpoint"
-        ) from None

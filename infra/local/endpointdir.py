@@ -23,7 +23,8 @@ from pathlib import Path
 from typing import Literal
 
 from infra.errors import InputError
-from infra.local.server import DRAIN, Candidate, Server, ask
+from infra.local.candidate import Candidate, ask
+from infra.local.server import DRAIN, Server
 from infra.plan import Json
 from infra.storage import difference, write_whole
 
@@ -72,6 +73,7 @@ class Place:
     def __init__(self, root: Path) -> None:
         self.root = root
         self.name = root.name
+        self._record = root / "endpoint.json"
 
     @contextlib.contextmanager
     def locked(self, wait: bool = True) -> Iterator[bool]:
@@ -89,7 +91,7 @@ class Place:
 
     def record(self) -> Record | None:
         """What endpoint.json says, None where nothing was deployed yet. Raises InputError."""
-        file = self.root / "endpoint.json"
+        file = self._record
         try:
             data = json.loads(file.read_text(encoding="utf-8"))
             previous = data["previous"] and Release(**data["previous"])
@@ -106,7 +108,7 @@ class Place:
 
     def write(self, record: Record) -> None:
         """Replace endpoint.json, at once."""
-        write_whole(self.root / "endpoint.json", json.dumps(asdict(record), indent=1))
+        write_whole(self._record, json.dumps(asdict(record), indent=1))
 
     def model(self, release: Release) -> Path:
         """Where a release's model is kept."""
@@ -129,7 +131,8 @@ class Place:
     def start(self, release: Release) -> Candidate:
         """Start a server of a release, without traffic."""
         folder = self.root / "servers" / secrets.token_hex(4)
-        return Candidate(folder, release.model_name, release.version, self.model(release))
+        model = self.model(release)
+        return Candidate(folder, self._record, release.model_name, release.version, model)
 
     def look(self, record: Record) -> Endpoint:
         """See how the endpoint is."""

@@ -4,29 +4,16 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from infra.local import endpoint
-from infra.local.endpointdir import Endpoint
-from infra.local.server import Server
 from pipelines import __main__ as verbs
-from tests.served import write_model
-
-
-@pytest.fixture
-def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    monkeypatch.setenv("TREFOIL_WORKSPACE", str(tmp_path / "ws"))
-    yield tmp_path / "ws"
-    for folder in tmp_path.glob("ws/endpoints/*/servers/*"):
-        Server(folder).kill()
-
-
-def serve(workspace: Path, tmp_path: Path, version: int) -> Endpoint:
-    model = write_model(tmp_path / str(version), seed=version)
-    return endpoint.deploy(workspace=workspace, name="vae", version=str(version), model=model)
+from tests.endpoints import (  # noqa: F401  fixtures work by being here
+    deploy,
+    made_models,
+    made_workspace,
+)
 
 
 def test_nothing_is_served(workspace: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -38,10 +25,10 @@ def test_nothing_is_served(workspace: Path, capsys: pytest.CaptureFixture[str]) 
 
 
 def test_what_is_served_and_stopping_it(
-    workspace: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    workspace: Path, models: list[Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    serve(workspace, tmp_path, 1)
-    found = serve(workspace, tmp_path, 2)
+    deploy(workspace, models, 1)
+    found = deploy(workspace, models, 2)
     assert verbs.main(["endpoints"]) == 0
     head, row = capsys.readouterr().out.splitlines()
     assert head.split() == ["NAME", "VERSION", "STATE", "URL", "PID", "STARTED", "PREVIOUS"]

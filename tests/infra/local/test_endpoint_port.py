@@ -1,0 +1,59 @@
+"""The port of an endpoint: kept, moved, or taken by another program."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+
+import httpx
+import pytest
+
+from infra.errors import InputError
+from infra.local import endpoint
+from tests.endpoints import (  # noqa: F401  fixtures work by being here
+    deploy,
+    made_models,
+    made_workspace,
+    served_version,
+    servers,
+    until,
+)
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as found:
+        port: int = found.getsockname()[1]
+        return port
+
+
+def test_a_port_in_use_is_named(workspace: Path, models: list[Path]) -> None:
+    """The sentence names the port and the way out, and nothing is left running."""
+    first = deploy(workspace, models, 1)
+    port = httpx.URL(first.url).port
+    assert port is not None
+    endpoint.stop(workspace=workspace, name="vae")
+    with socket.create_server(("127.0.0.1", port)):
+        with pytest.raises(InputError, match=rf"port {port} is in use.*another endpoint"):
+            deploy(workspace, models, 1)
+        with pytest.raises(InputError, match=rf"port {port} is in use"):
+            endpoint.deploy(
+                workspace=workspace, name="other", version="1", model=models[1], port=port
+            )
+        assert servers(workspace) == []
+        moved = deploy(workspace, models, 1, port=free_port())
+    assert moved.url != first.url
+    assert served_version(moved.url) == "1"
+
+
+def test_an_endpoint_can_move_to_another_port(workspace: Path, models: list[Path]) -> None:
+    """The old address must not go on answering with the old version."""
+    first = deploy(workspace, models, 1)
+    port = free_port()
+    moved = deploy(workspace, models, 1, port=port)
+    assert moved.url == f"http://127.0.0.1:{port}"
+    assert served_version(moved.url) == "1"
+    until(lambda: len(servers(workspace)) == 1)
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(first.url)
+    with pytest.raises(InputError, match=r"1\.\.65535"):
+        deploy(workspace, models, 1, port=70000)
