@@ -40,6 +40,10 @@ class Reader:
                 f"this pipeline has more than {_MOST} steps, counting every iteration of its "
                 "loops (dsl.ParallelFor); let a step work on several items"
             )
+        names = [self._scopes.name(leaf.path) for leaf in leaves]
+        if len(set(names)) < len(names):
+            alike = next(name for name in names if names.count(name) > 1)
+            raise InputError(f"two steps would be called {alike}; give one of the tasks a new name")
         info = self._pipeline["pipelineInfo"]
         return Plan(
             name=info["name"],

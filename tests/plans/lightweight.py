@@ -30,7 +30,7 @@ def fit(
     return (score, ["a", "b"], start is None)
 
 
-@dsl.component(base_image="python:3.11", install_kfp_package=False)
+@dsl.component(base_image="python:3.11")
 def join(models: Input[list[Model]], scores: list, metrics: Input[Metrics]) -> str:
     texts = []
     for model in models:

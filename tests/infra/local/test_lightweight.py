@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from infra import ir
+from infra import provider as providers
 from infra.plan import Event, Token
 from pipelines import compile
 from tests.infra.local.driving import left_of, run, run_plan, said, states, step
@@ -19,7 +20,10 @@ Run = Callable[..., list[Event]]
 
 
 @pytest.fixture
-def run_it(tmp_path: Path) -> Run:
+def run_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Compile, read and run it. Its ``join`` has pip see to kfp first, which is here already."""
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+
     def run_it(run_id: str = "test-1", **given: Any) -> list[Event]:
         document = compile.load(str(LIGHTWEIGHT), tmp_path)
         return run_plan(tmp_path, ir.read(document, given), run_id)
@@ -38,6 +42,15 @@ def test_values_artefacts_and_metadata_go_in_and_come_out(run_it: Run, tmp_path:
     assert Path(left["fit-2"]["model"]).read_text() == "XXX"
     assert left["join"]["Output"] == "['XXX', 'XXX'] [4.0, 5.0] 3"
     assert left["tell"]["Output"] == "SUCCEEDED"
+
+
+def test_a_pip_install_in_this_environment_is_noted(tmp_path: Path) -> None:
+    """It changes the person's own environment, where KFP changes a container."""
+    place = providers.get("local")
+    plan = ir.read(compile.load(str(LIGHTWEIGHT), tmp_path))
+    notes = place.lower(plan, place.settings(), "r").notes
+    assert "step join: it runs pip install in this Python environment" in notes
+    assert not any("step prepare" in note for note in notes)
 
 
 def test_metrics_without_a_file_are_shown_like_others(run_it: Run, tmp_path: Path) -> None:

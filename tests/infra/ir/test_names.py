@@ -1,0 +1,63 @@
+"""Every step has a name of its own, the same each time, whatever kfp calls its groups."""
+
+from __future__ import annotations
+
+import pathlib
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from infra import ir
+from infra.errors import InputError
+from infra.ir.names import Path, step_name, task_names
+from infra.plan import Constant, Output, Plan
+from pipelines import compile
+
+NAMES = pathlib.Path(__file__).parents[2] / "plans" / "names.py"
+
+
+@pytest.fixture(scope="module")
+def plan(tmp_path_factory: pytest.TempPathFactory) -> Plan:
+    return ir.read(compile.load(str(NAMES), tmp_path_factory.mktemp("ir")))
+
+
+def test_components_may_be_called_like_groups_of_kfp(plan: Plan) -> None:
+    """Their second use is condition-2 and for-loop-2, as kfp calls an If and a ParallelFor."""
+    said = {step.name: step.inputs["what"] for step in plan.steps}
+    assert len(said) == len(plan.steps) == 9
+    assert said["condition-2"] == Output("condition", "said")
+    assert said["condition-3"] == Constant("in")
+    assert said["for-loop-2.condition"] == Constant("q")
+    assert said["condition-4-2"] == said["for-loop-3.for-loop-3.condition-2"] == Constant("b")
+
+
+PART = st.sampled_from(["a", "a-1", "a-1-1", "b", "for-loop-2", "condition-1", "inner"])
+TASKS = st.dictionaries(st.lists(PART, min_size=1, max_size=3).map(tuple), st.integers(0, 2))
+
+
+@given(TASKS)
+def test_no_two_iterations_of_anything_are_called_alike(loops: dict[tuple[str, ...], int]) -> None:
+    """As long as the IR itself keeps tasks apart, and no task is in the place of a DAG."""
+    tasks = {
+        task: count
+        for task, count in loops.items()
+        if not any(other != task and other[: len(task)] == task for other in loops)
+        and all(loops[other] == count for other in loops if other[:-1] == task[:-1])
+    }
+    names = task_names(tasks)
+    numbers: list[tuple[int, ...]] = [(), (1,), (2,), (1, 1), (1, 2), (2, 1), (2, 2)]
+    paths: list[Path] = [
+        (*task, *each) for task, count in tasks.items() for each in numbers if len(each) == count
+    ]
+    called = [step_name(path, names) for path in paths]
+    assert len(set(called)) == len(called)
+
+
+def test_names_that_are_alike_all_the_same_are_refused(tmp_path: pathlib.Path) -> None:
+    """A dot in a task's name, which kfp does not write: one step would take the other's place."""
+    document = compile.load(str(NAMES), tmp_path)
+    tasks = document["pipeline"]["root"]["dag"]["tasks"]
+    tasks["for-loop.condition"] = {"componentRef": {"name": "comp-condition"}}
+    with pytest.raises(InputError, match=r"two steps would be called for-loop\.condition"):
+        ir.read(document)
