@@ -15,8 +15,8 @@ Say = Callable[[str], None]
 """Takes a line of progress."""
 _LAST = 6
 """How many of a tool's last lines are told when it fails."""
-_WIDE = 400
-"""How much of a line: kubectl prints whole objects in one."""
+_WIDE = 200
+"""How much of a line's beginning and of its end: kubectl prints whole objects in one."""
 
 
 class ToolFailed(ProviderError):
@@ -98,8 +98,12 @@ def _called(argv: tuple[str, ...]) -> str:
 
 
 def _last(said: str) -> str:
-    lines = [line.rstrip()[:_WIDE] for line in said.splitlines() if line.strip()][-_LAST:]
+    lines = [_short(line.rstrip()) for line in said.splitlines() if line.strip()][-_LAST:]
     return ":\n    " + "\n    ".join(lines) if lines else " and said nothing"
+
+
+def _short(line: str) -> str:
+    return line if len(line) <= 2 * _WIDE else f"{line[:_WIDE]} ... {line[-_WIDE:]}"
 
 
 def _text(output: str | bytes | None) -> str:

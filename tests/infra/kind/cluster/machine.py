@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -34,7 +35,7 @@ class Machine:
         self.server = server
         self.place = place
         self.bin = place / "bin"
-        self.upstream = place / "upstream"
+        self.upstream = place / "pipelines" / "manifests" / "kustomize"
         self.taken: set[int] = set()
         for folder in (self.bin, place / "data", place / "workspace"):
             folder.mkdir()
@@ -57,10 +58,11 @@ class Machine:
         for program in ("docker", "kind"):
             self.install(program, f'exec "{sys.executable}" -S "{fake_tools.__file__}" '
                                   f'"{place}" {program} "$@"')  # fmt: skip
-        for program in ("kubectl", "git"):
+        for program in ("kubectl", "git", "sed", "basename", "uname"):  # the last are git's
             if found := shutil.which(program):
                 (self.bin / program).symlink_to(found)
         patch.setenv("PATH", str(self.bin))
+        patch.setenv("GIT_CONFIG_GLOBAL", str(place / "gitconfig"))
         patch.setenv("KUBECONFIG", str(place / "kubeconfig"))
         patch.setenv("TREFOIL_WORKSPACE", str(place / "workspace"))
         patch.setattr(checks, "_taken", lambda port: "in use" if port in self.taken else "")
@@ -86,6 +88,21 @@ class Machine:
         target.unlink(missing_ok=True)
         target.write_text(f"#!/bin/sh\n{script}\n", encoding="utf-8")
         target.chmod(0o755)
+
+    def publish(self, tag: str) -> None:
+        """Let git find upstream's repository, at a tag, when it goes to GitHub."""
+        home = self.place / "kubeflow"
+        home.mkdir()
+        (self.place / "gitconfig").write_text(
+            "[user]\nname = upstream\nemail = upstream@example.org\n"
+            f'[url "file://{self.place}/"]\ninsteadOf = https://github.com/\n',
+            encoding="utf-8",
+        )
+        (self.place / "pipelines").rename(home / "pipelines")
+        for words in (["init"], ["add", "."], ["commit", "-m", tag], ["tag", tag]):
+            subprocess.run(
+                ["git", "-C", str(home / "pipelines"), *words], check=True, capture_output=True
+            )
 
     def built(self, name: str = "trefoil-trainer", identity: str = IDENTITY) -> None:
         """Note an image as ``image build`` does."""

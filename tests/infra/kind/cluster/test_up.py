@@ -5,11 +5,10 @@ from __future__ import annotations
 import base64
 import json
 import socket
-from pathlib import Path
 
 import pytest
 
-from infra.kind.cluster import MANIFESTS, PIPELINES, checks
+from infra.kind.cluster import PIPELINES, checks
 from tests.infra.kind.cluster.machine import IMAGE, NEEDED, Machine
 
 Capture = pytest.CaptureFixture[str]
@@ -320,9 +319,17 @@ def test_a_refused_apply_is_told_with_the_servers_words(machine: Machine, capsys
     assert "exceeded quota" in said
 
 
-def test_every_kustomization_of_upstream_names_the_release() -> None:
-    """One tag moved alone would mix two releases; two places must say the same."""
-    for folder in ("cluster-scoped", "namespaced"):
-        text = Path(MANIFESTS, "pipelines", folder, "kustomization.yaml").read_text("utf-8")
-        assert text.count("github.com/kubeflow/pipelines//") == 1
-        assert f"?ref={PIPELINES}&" in text
+def test_upstream_is_fetched_at_the_tag_of_its_release(machine: Machine) -> None:
+    """The addresses are what kustomize and git make of them; git is led to a folder instead."""
+    machine.publish(PIPELINES)
+    assert machine.cluster("up") == 0
+    assert machine.server.find("Deployment", "ml-pipeline")
+    assert machine.server.find("CustomResourceDefinition", "applications.app.k8s.io")
+
+
+def test_a_release_that_cannot_be_fetched_is_told(machine: Machine, capsys: Capture) -> None:
+    machine.publish("1.0.0")
+    assert machine.cluster("up") == 1
+    said = capsys.readouterr().err
+    assert "kubectl apply -k failed with exit code 1" in said
+    assert f"couldn't find remote ref {PIPELINES}" in said
