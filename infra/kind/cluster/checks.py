@@ -14,8 +14,8 @@ from infra import docker
 from infra.errors import TrefoilError
 from infra.kind.cluster import MLFLOW_PORT, PIPELINES, UI_PORT, Options, tools
 
-_KIND = (0, 27)
-"""Older ones make nodes of a Kubernetes that Kubeflow Pipelines 2.17 is not tried on."""
+_KIND = (0, 28)
+"""The first whose nodes are of Kubernetes 1.33, the oldest that upstream tries 2.17 on."""
 _KUBECTL = (1, 27)
 """The first with kustomize 5, in which upstream's manifests are written."""
 _LEAST_GB, _WELL_GB = 6.0, 8.0
@@ -46,10 +46,7 @@ def checks(options: Options, there: bool) -> Iterator[Check]:
     yield _version("kind", _KIND, "https://kind.sigs.k8s.io", "version")
     yield _version("kubectl", _KUBECTL, "https://kubernetes.io/docs/tasks/tools", "version",
                    "--client", "--output=json")  # fmt: skip
-    if not options.manifests:
-        found = shutil.which("git")
-        words = f"{found}" if found else "not on PATH; kubectl fetches upstream's manifests with it"
-        yield Check("git", bool(found), words)
+    yield _copy(Path(options.manifests)) if options.manifests else _git()
     if info:
         yield _architecture(str(info["Architecture"]))
         yield _memory(float(info["MemTotal"]) / 1e9)
@@ -81,6 +78,18 @@ def _version(program: str, least: tuple[int, int], home: str, *words: str) -> Ch
     well = (int(match[1]), int(match[2])) >= least
     told = match[0].removeprefix("v")
     return Check(program, well, told if well else f"{told} is too old; {wanted}: {home}")
+
+
+def _git() -> Check:
+    found = shutil.which("git")
+    return Check("git", bool(found), found or "not on PATH; kubectl fetches manifests with it")
+
+
+def _copy(folder: Path) -> Check:
+    if (folder / "env" / "platform-agnostic").is_dir():
+        return Check("manifests", True, str(folder))
+    words = f"{folder} is no copy of manifests/kustomize of github.com/kubeflow/pipelines"
+    return Check("manifests", False, f"{words} at {PIPELINES}")
 
 
 def _architecture(found: str) -> Check:

@@ -22,6 +22,7 @@ def wait(deployments: Iterable[str], minutes: float, say: Say) -> None:
     Raises ProviderError with the reason once the minutes are over.
     """
     deadline = time.monotonic() + minutes * 60
+    say(f"▶ waiting for what a run needs, {minutes:g} minutes at most")
     for name in deployments:
         _until(("rollout", "status", f"deployment/{name}"), name, minutes, deadline)
         say(f"✓ {name} is ready")
@@ -74,7 +75,7 @@ def _until(words: tuple[str, ...], name: str, minutes: float, deadline: float) -
     except tools.ToolFailed as error:
         why = reason(words[-1])
         raise ProviderError(
-            f"{name} is not ready after {minutes:g} minutes: {why}\n"
+            f"{name} is not ready within {minutes:g} minutes: {why}\n"
             f"  look on with kubectl -n {NAMESPACE} describe {words[-1]}, "
             "mend it and give the same command again"
         ) from error

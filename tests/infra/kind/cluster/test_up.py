@@ -238,13 +238,19 @@ def test_git_is_needed_only_to_fetch(machine: Machine, capsys: Capture) -> None:
 
 def test_an_old_kind_is_told(machine: Machine, capsys: Capture) -> None:
     machine.change(kind="0.20.0")
-    assert "0.20.0 is too old; 0.27 or newer" in refused(machine, capsys, "kind")
+    assert "0.20.0 is too old; 0.28 or newer" in refused(machine, capsys, "kind")
 
 
 def test_an_old_kubectl_is_told(machine: Machine, capsys: Capture) -> None:
     """Debian's does not know half of what upstream's kustomizations say."""
     machine.install("kubectl", """echo '{"clientVersion": {"gitVersion": "v1.20.2"}}'""")
     assert "1.20.2 is too old; 1.27 or newer" in refused(machine, capsys, "kubectl")
+
+
+def test_a_folder_that_is_no_copy_of_upstreams_is_told(machine: Machine, capsys: Capture) -> None:
+    assert machine.cluster("up", "--manifests", str(machine.place / "data")) == 2
+    assert "is no copy of manifests/kustomize" in capsys.readouterr().err
+    assert not machine.calls("kind", "create")
 
 
 def test_no_daemon_is_told(machine: Machine, capsys: Capture) -> None:

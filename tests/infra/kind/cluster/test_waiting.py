@@ -85,8 +85,8 @@ def test_up_ends_with_the_reason_and_the_last_lines(machine: Machine, capsys: Ca
     assert machine.up("--timeout", "0.01") == 1
     said = capsys.readouterr().err
     assert (
-        "error: mlflow is not ready after 0.01 minutes: its container mlflow ended with exit code 3"
-        "\n    starting\n    cannot open /mlflow\n"
+        "error: mlflow is not ready within 0.01 minutes: "
+        "its container mlflow ended with exit code 3\n    starting\n    cannot open /mlflow\n"
     ) in said
     assert "kubectl -n kubeflow describe deployment/mlflow" in said
 
