@@ -287,7 +287,7 @@ def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
 
 
 def test_the_revisions_are_those_that_mlflow_names(template: Path) -> None:
-    known, newest = mlflow._revisions()
+    known, newest = mlflow.database.revisions()
     with closing(sqlite3.connect(template)) as database:
         assert database.execute("select version_num from alembic_version").fetchone() == (newest,)
     assert len(known) > 40
