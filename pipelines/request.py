@@ -72,7 +72,7 @@ def _parameters(arguments: argparse.Namespace, document: dict[str, Any]) -> dict
         _configure(given, declared)
         check(given)
     if "data" in declared and "data_md5" in declared and "data_md5" not in given:
-        from pipelines.data import resolve
+        from pipelines.data.resolve import resolve
 
         default = declared["data"].get("defaultValue", "")
         given["data"], given["data_md5"] = resolve(str(given.get("data", default)))

@@ -1,0 +1,71 @@
+"""What a run reads, and the MD5 that becomes a parameter of its pipeline.
+
+Steps are cached by content, and data is held against its pin before anything runs.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from infra.errors import InputError, nearest
+from pipelines.data.md5 import md5_of
+from pipelines.data.pins import Pin, pin_of
+from training.errors import InputError as BadData
+from training.sources import catalogue
+
+
+def resolve(data: str) -> tuple[str, str]:
+    """Return the data's name or absolute path, and its MD5 ("" where only a download tells).
+
+    A name goes before a path; ./NAME is a path. Raises InputError where the data is not here, or
+    is not what its pin says.
+    """
+    pin = pin_of(data)
+    if data == catalogue.DIGITS:
+        if pin and catalogue.digits() is None:
+            return data, pin.md5  # a machine that only starts runs need not have scikit-learn
+        return data, _held(data, md5_of(digits()), pin)
+    if entry := catalogue.find(data):
+        return data, _held(data, entry.md5, pin) if entry.md5 else ""
+    path = path_of(data, pin)
+    return str(path), _held(data, md5_of(path), pin)
+
+
+def path_of(data: str, pin: Pin | None) -> Path:
+    """The absolute path of data that is here, or where its pin says. Raises InputError."""
+    if "://" in data:
+        raise InputError(f"{data} is an address, and data is a name or a path; fetch it first")
+    if data.endswith(".dvc") and Path(data).is_file():
+        raise InputError(f"{data} is a pin; give what it pins, {data.removesuffix('.dvc')}")
+    for place in (Path(data) if data else None, pin.path if pin else None):
+        if place and place.exists():
+            return Path(os.path.abspath(place))  # noqa: PTH100  resolve() would follow links
+    if pin:
+        raise InputError(
+            f"{data} is not here; fetch what {pin.file} pins: python -m pipelines data pull {data}"
+        )
+    hint = nearest(data, catalogue.names(), "data sets are ")
+    raise InputError(
+        f"{data or 'the empty word'} is neither a file or folder nor the name of a data set; {hint}"
+    )
+
+
+def digits() -> Path:
+    """The digits' file, which comes with scikit-learn. Raises InputError where that is not."""
+    try:
+        return catalogue.require_digits()
+    except BadData as error:
+        raise InputError(str(error)) from None
+
+
+def _held(data: str, md5: str, pin: Pin | None) -> str:
+    if pin and pin.md5 != md5:
+        other = f"remove it and `python -m pipelines data pull {data}`"
+        if data == catalogue.DIGITS:
+            other = "install the pinned scikit-learn: `make setup`"
+        raise InputError(
+            f"{data} has md5 {md5}, but {pin.file} pins {pin.md5}: pin what is here with "
+            f"`python -m pipelines data add {data}`, or {other}"
+        )
+    return md5
