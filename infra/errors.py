@@ -43,6 +43,8 @@ def told(error: OSError) -> str:
     where = f": {error.filename}" if error.filename else ""
     if error.errno == errno.ENOSPC:
         return f"the disk is full{where}; make room and give the same command again"
+    if error.errno == errno.E2BIG:
+        return "its command is longer than this system takes; pass large values as artefacts"
     return f"{error.strerror or error}{where}"
 
 

@@ -43,6 +43,8 @@ def task_names(loops: Mapping[Task, int]) -> dict[Task, str]:
     def alike(task: Task) -> bool:
         if called.count(names[task]) > 1:
             return True
+        if not loops[task]:
+            return False
         numbered = re.compile(re.escape(names[task]) + r"((?:-\d+)+)")
         return any(
             found.group(1).count("-") == loops[task] - loops[other]

@@ -139,3 +139,11 @@ def test_a_value_too_long_for_a_command_is_one_sentence(tmp_path: Path) -> None:
     assert last.code == 2
     assert last.message.startswith("the value of v makes an argument of 3000002 bytes")
     assert "write it to a file" in last.message
+
+
+def test_many_large_values_are_one_sentence_too(tmp_path: Path) -> None:
+    """Each fits, all together do not: Linux limits the whole command as well."""
+    given = {f"v{n}": "x" * 120_000 for n in range(60)}
+    events = run(tmp_path, step("takes", WRITE, given=given, makes=["o"]))
+    words = "takes: its command is longer than this system takes; pass large values as artefacts"
+    assert said(events, "takes") == words
