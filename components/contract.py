@@ -5,6 +5,7 @@ at the path it is told, and knows nothing of where it runs. A provider may set:
 
     TREFOIL_RUN_ID        id of the pipeline run
     TREFOIL_STEP          name of this step in the plan
+    TREFOIL_ATTEMPT       number of this attempt of it, from 1
     TREFOIL_PROVIDER      where the run takes place; register and deploy act there
     TREFOIL_PLAN_DIGEST   digest of the plan
     TREFOIL_GIT_COMMIT    commit of the code
@@ -12,6 +13,7 @@ at the path it is told, and knows nothing of where it runs. A provider may set:
     TREFOIL_TRACKING      spool directory of the run's tracking (see components.tracking)
     TREFOIL_FAILURE       file that takes why the step failed: {"kind", "message"}; of the kinds
                           input, full and failure only the last is worth a retry
+    TREFOIL_ON_HOST       set by a pipeline: the step acts on the machine that runs it
 
 Exit codes: 0 done, 1 failed (may be retried), 2 bad input (is not retried),
 143 terminated after writing a checkpoint (is resumed, not counted as a failure).

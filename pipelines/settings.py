@@ -20,11 +20,11 @@ from infra.provider import WORKSPACE, Provider
 _PREFIX = "TREFOIL_"
 _ADDRESSES = ("sqlite:///", "http://", "https://", "postgresql", "mysql", "mssql", "databricks")
 """What MLflow's tracking addresses start with; it keeps no runs in plain files any more."""
-_OF_A_STEP = {
+OF_A_STEP = {
     "ATTEMPT", "CHECKPOINTS", "FAILURE", "GIT_COMMIT", "ON_HOST", "PLAN_DIGEST", "PROVIDER",
     "RUN_ID", "STEP", "TRACKING",
 }  # fmt: skip
-"""What a step's environment holds by the contract; a pipeline may be started inside a step."""
+"""What a step's environment holds by ``components.contract``: a pipeline may be started in one."""
 
 
 class Settings(NamedTuple):
@@ -106,7 +106,7 @@ def _from_environment(environment: Mapping[str, str], fields: set[str]) -> dict[
     found = {}
     for variable, value in environment.items():
         name = variable.removeprefix(_PREFIX)
-        if name == variable or name in _OF_A_STEP or not value:  # an empty one is as good as none
+        if name == variable or name in OF_A_STEP or not value:  # an empty one is as good as none
             continue
         if (field := name.lower()) in fields:
             found[field] = value

@@ -20,6 +20,12 @@ from typing import NamedTuple
 import httpx
 import pytest
 
+from components import contract
+from infra import provider as providers
+from infra.local import LocalSettings
+from pipelines.settings import OF_A_STEP as NAMES
+from pipelines.settings import Settings
+
 pytestmark = pytest.mark.xdist_group("readme")
 
 ROOT = Path(__file__).parent.parent
@@ -28,6 +34,7 @@ CONSOLE = re.findall(r"^```console\n(.*?)^```", README, re.MULTILINE | re.DOTALL
 COMMANDS = re.findall(r"^\$ (.+)$", "\n".join(CONSOLE), re.MULTILINE)
 TABLED = re.findall(r"^\| (`python -m .*?) \|", README, re.MULTILINE)
 LINKS = re.findall(r"\]\((?!https?:)([^)#]+)", README)
+OF_A_STEP = {f"TREFOIL_{name}" for name in NAMES}
 LOOKING = {"why", "status", "list", "report", "endpoints", "plan", "doctor"}
 """Verbs of the README that change nothing, so that they can be asked after a run."""
 
@@ -129,12 +136,29 @@ def test_a_link_leads_somewhere(link: str) -> None:
     assert (ROOT / link).exists()
 
 
-@pytest.mark.parametrize("name", sorted(set(re.findall(r"`(TREFOIL_\w+)`", README))))
-def test_a_variable_it_names_is_read(name: str) -> None:
+def variables(*settings: type) -> set[str]:
+    """The environment variables that settings are read from."""
+    return {f"TREFOIL_{name.upper()}" for each in settings for name in each.__annotations__}
+
+
+def test_a_variable_it_names_is_a_setting_or_of_the_contract() -> None:
     """A setting that is told of and not read is a lie that nobody sees."""
-    code = "\n".join(
-        file.read_text(encoding="utf-8")
-        for room in ("pipelines", "infra", "components")
-        for file in (ROOT / room).rglob("*.py")
-    )
-    assert name in code or name.removeprefix("TREFOIL_").lower() in code
+    places = [providers.get(name).settings for name in providers.names()]
+    known = variables(Settings, *places) | OF_A_STEP
+    assert set(re.findall(r"TREFOIL_\w+", README)) <= known
+
+
+def test_every_setting_of_this_machine_is_in_its_table_with_its_default() -> None:
+    """What a newcomer cannot find is not there."""
+    rows = re.findall(r"^\| `(\w+)` \| `(TREFOIL_\w+)` \| `?([^|`]+?)`? \|", README, re.MULTILINE)
+    assert {variable for _, variable, _ in rows} == variables(Settings, LocalSettings)
+    defaults = {**Settings()._asdict(), **LocalSettings()._asdict()}
+    for name, variable, default in rows:
+        assert variable == f"TREFOIL_{name.upper()}"
+        assert defaults[name] == "" or str(defaults[name]).removesuffix(".0") == default, name
+
+
+def test_the_contract_of_a_step_names_the_variables_that_are_no_settings() -> None:
+    """A variable that a step is given must not end the pipeline that is started inside it."""
+    assert contract.__doc__ is not None
+    assert set(re.findall(r"^    (TREFOIL_\w+) ", contract.__doc__, re.MULTILINE)) == OF_A_STEP
