@@ -12,7 +12,7 @@ import pytest
 from components import champion
 from infra import mlflow
 from infra.storage import tree
-from tests.components.test_register import NAME, call
+from tests.registered import NAME, call
 from tests.served import ROOT
 from tests.tracked import (  # noqa: F401  fixtures work by being here
     made_template,

@@ -20,7 +20,7 @@ from components import tracking
 from infra import mlflow
 from infra.registry import Registry
 from infra.storage import tree
-from tests.components.test_deliver import RUN, check, told
+from tests.spooled import RUN, check, told
 from tests.tracked import (  # noqa: F401  fixtures work by being here
     made_template,
     outputs,

@@ -1,4 +1,4 @@
-"""The train step: one model whatever happens to its process, and bad input in a sentence."""
+"""train as a step: killed and terminated it goes on, and what it writes is the same to the byte."""
 
 from __future__ import annotations
 
@@ -9,35 +9,18 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from components import contract, train
 from components.serving.operations import Model as Served
-from tests.prepared import write_digits
-from training.errors import InputError
-from training.loop import Point
-
-ROOT = Path(__file__).parents[2]
-CONFIG = {
-    "steps": 1200, "hidden": 32, "latent": 4, "beta": 1, "schedule": "cosine", "clip": 50,
-    "checkpoint_seconds": 0.05, "dropout": 0.1,
-}  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_digits(tmp_path_factory.mktemp("data") / "digits")
-
-
-def command(digits: Path, model: Path, config: dict[str, Any] | None = None) -> list[str]:
-    return [
-        "--dataset", str(digits), "--recipe", "vae", "--seed", "3", "--model", str(model),
-        "--config", json.dumps(CONFIG if config is None else config),
-    ]  # fmt: skip
+from tests.trained import (
+    CONFIG,
+    ROOT,
+    command,
+    made_digits,  # noqa: F401  a fixture works by being here
+)
 
 
 class Attempt:
@@ -193,122 +176,3 @@ def test_it_tells_the_tracker(
     )
     assert any("validation/bits_per_dim" in numbers for _, _, numbers in points)
     assert any(line.get("close") == "succeeded" for line in lines)
-
-
-@pytest.mark.parametrize(
-    ("change", "sentence"),
-    [
-        (["--recipe", "vea"], "there is no recipe 'vea'; did you mean vae"),
-        (["--config", "{"], "--config is not JSON"),
-        (["--config", "[]"], r"--config is \[\], not an object"),
-        (["--config", '{"step": 5}'], "no setting 'step'; did you mean steps"),
-        (["--config", '{"steps": "x"}'], "it must be a whole number"),
-        (["--seed", "-1"], "the seed is -1"),
-        (["--seed", "1.5"], "invalid int value"),
-        (["--dataset", "/nowhere"], "/nowhere is no prepared data set"),
-        (["--sede", "1"], "unrecognized arguments"),
-    ],
-)
-def test_bad_input_is_one_sentence(
-    digits: Path, tmp_path: Path, change: list[str], sentence: str
-) -> None:
-    with pytest.raises(InputError, match=sentence) as error:
-        train.main([*command(digits, tmp_path / "model", {}), *change])
-    assert "\n" not in str(error.value)
-    assert not (tmp_path / "model").exists()
-
-
-def test_a_wrong_setting_is_refused_before_torch_is_loaded(tmp_path: Path) -> None:
-    script = (
-        "import sys\n"
-        "from components import contract, train\n"
-        "sys.argv[1:] = ['--dataset', 'd', '--model', 'm', '--config', '{\"lrr\": 1}']\n"
-        "try: contract.run(train.main)\n"
-        "finally: print('torch' in sys.modules)\n"
-    )
-    failure = tmp_path / "failure"
-    run = subprocess.run(
-        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=False,
-        env={**os.environ, "TREFOIL_FAILURE": str(failure)},
-    )  # fmt: skip
-    assert (run.returncode, run.stdout) == (contract.BAD_INPUT, "False\n")
-    told = json.loads(failure.read_text())
-    assert told["message"] == "the recipe vae has no setting 'lrr'; did you mean lr?"
-
-
-@pytest.mark.parametrize(
-    ("change", "sentence"),
-    [
-        (
-            {"modality": "text", "name": "plays"},
-            "the recipe vae is for image data, and plays is text; there is none for text yet",
-        ),
-        (
-            {"splits": {"train": {"rows": 7}, "test": {"rows": 2}}},
-            "digits has 7 training and 2 held-out images, and a model is judged by 6 of each at "
-            "least; give more data",
-        ),
-        ({"splits": {}}, "schema.json lacks what prepare writes ('train'); prepare anew"),
-        ({"format": 2}, "schema.json is not of format 1, the one known here; prepare anew"),
-    ],
-)
-def test_data_that_the_recipe_cannot_use_is_refused_before_a_step_is_done(
-    digits: Path, tmp_path: Path, change: dict[str, object], sentence: str
-) -> None:
-    """Else an hour of training ends in a judge that has too little to judge by."""
-    described = json.loads((digits / "schema.json").read_text())
-    (tmp_path / "data").mkdir()
-    (tmp_path / "data" / "schema.json").write_text(json.dumps({**described, **change}))
-    with pytest.raises(InputError) as refused:  # nothing else is there to be read
-        train.main(command(tmp_path / "data", tmp_path / "model", {}))
-    assert str(refused.value).endswith(sentence)
-    assert not (tmp_path / "model").exists()
-
-
-# Progress
-
-
-@pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
-    now = [0.0]
-    monkeypatch.setattr(time, "monotonic", lambda: now[0])
-
-    def wait(seconds: float) -> None:
-        now[0] += seconds
-
-    return wait
-
-
-def test_progress_is_a_line_a_second_at_most(
-    clock: Callable[[float], None], capsys: pytest.CaptureFixture[str]
-) -> None:
-    progress = train.Progress(2000)
-    for step in range(50, 1051, 50):
-        clock(0.25)
-        progress.show(Point(step, "train", {"loss": 81.46801, "kl": 20.6, "lr": 1e-3}))
-        if step == 500:
-            progress.show(Point(step, "validation", {"bits_per_dim": 2.0123}))
-    lines = capsys.readouterr().err.splitlines()
-    assert lines[0] == "step  200/2000  loss 81.47  kl 20.6  200 steps/s  9.0 s left"
-    assert lines[3].startswith("step  800/2000  loss 81.47  kl 20.6  validation 2.012  200 steps/s")
-    assert len(lines) == 5
-
-
-def test_a_resumed_run_counts_its_own_steps_alone(
-    clock: Callable[[float], None], capsys: pytest.CaptureFixture[str]
-) -> None:
-    progress = train.Progress(10_000)
-    for step in (9000, 9100):
-        clock(1.0)
-        progress.show(Point(step, "train", {"loss": 1.0}))
-    assert capsys.readouterr().err.splitlines() == [
-        "step  9000/10000  loss 1",
-        "step  9100/10000  loss 1  100 steps/s  9.0 s left",
-    ]
-
-
-@pytest.mark.parametrize(
-    ("seconds", "words"), [(5.84, "5.8 s"), (61, "1 min 1 s"), (7260, "2 h 1 min")]
-)
-def test_durations_are_for_people(seconds: float, words: str) -> None:
-    assert train._duration(seconds) == words

@@ -11,7 +11,7 @@ from infra.errors import InputError
 from infra.registry import Registry
 from pipelines import __main__ as verbs
 from pipelines import cli, registry, rollback, settings
-from tests.components.test_register import NAME, call
+from tests.registered import NAME, call
 from tests.tracked import (  # noqa: F401  fixtures work by being here
     made_template,
     made_uri,
