@@ -22,7 +22,7 @@ _ADDRESSES = ("sqlite:///", "http://", "https://", "postgresql", "mysql", "mssql
 """What MLflow's tracking addresses start with; it keeps no runs in plain files any more."""
 OF_A_STEP = {
     "ATTEMPT", "CHECKPOINTS", "FAILURE", "GIT_COMMIT", "ON_HOST", "PLAN_DIGEST", "PROVIDER",
-    "RUN_ID", "STEP", "TRACKING",
+    "RUN_ID", "SERVER_IMAGE", "STEP", "TRACKING", "TRAINER_IMAGE",
 }  # fmt: skip
 """What a step's environment holds by ``components.contract``: a pipeline may be started in one."""
 

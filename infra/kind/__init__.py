@@ -15,6 +15,10 @@ from infra.provider import WORKSPACE, Provider
 _NONE: Mapping[str, Any] = {}
 
 
+SERVING = {"trefoil-trainer": "TREFOIL_TRAINER_IMAGE", "trefoil-server": "TREFOIL_SERVER_IMAGE"}
+"""How the step deploy is told which images an endpoint is made of."""
+
+
 class KindSettings(NamedTuple):
     """Settings of runs on Kubeflow Pipelines.
 

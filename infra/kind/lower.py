@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from infra.errors import InputError, SettingsError
-from infra.kind import KindSettings
+from infra.kind import SERVING, KindSettings
 from infra.kind.pods import pod
 from infra.kind.spec import Node, label_of, stamped
 from infra.plan import Plan, Request, Step
@@ -53,10 +53,12 @@ def price(_plan: Plan, _settings: KindSettings) -> float:
 
 
 def _images(plan: Plan, settings: KindSettings) -> dict[str, str]:
-    """What to run for each image that the plan names."""
+    """What to run for each image that the plan names; for one of ours, all: deploy starts more."""
     from infra.images.catalogue import IMAGES
 
     names = dict.fromkeys(step.image for step in plan.steps)
+    if not names.keys().isdisjoint(IMAGES):
+        names |= dict.fromkeys(IMAGES)
     found = {name: settings.images.get(name, name) for name in names}
     ours = [name for name in names if name in IMAGES and name not in settings.images]
     if ours:
@@ -82,6 +84,7 @@ def _environment(plan: Plan, settings: KindSettings, images: Mapping[str, str]) 
     ours = next((image for name, image in images.items() if name != image), "")
     if ours:
         found["TREFOIL_GIT_COMMIT"] = ours.rpartition(":")[2]
+    found |= {variable: images[name] for name, variable in SERVING.items() if name in images}
     if settings.tracking_uri != "none":
         found["MLFLOW_TRACKING_URI"] = _tracking(settings)
         found["MLFLOW_EXPERIMENT_NAME"] = settings.experiment

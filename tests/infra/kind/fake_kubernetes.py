@@ -206,6 +206,9 @@ class _Handler(BaseHTTPRequestHandler):
         if apply and path not in self.fake.objects:
             return self._post(path.rpartition("/")[0], patch)
         body = json.loads(json.dumps(self._object(path)))
+        version = patch.get("metadata", {}).get("resourceVersion")
+        if version not in (None, body["metadata"]["resourceVersion"]):
+            raise Refused(409, "Conflict", "the object has been modified")
         _merge(body, patch, by_name="merge-patch" not in self.headers["Content-Type"] or apply)
         self._validate(body)
         if body == self.fake.objects[path]:

@@ -127,6 +127,8 @@ def test_a_step_finds_its_run_and_mlflow_in_its_environment() -> None:
         "TREFOIL_PROVIDER": "kind",
         "TREFOIL_PLAN_DIGEST": generative().digest(),
         "TREFOIL_GIT_COMMIT": "0123456789ab",
+        "TREFOIL_TRAINER_IMAGE": "trefoil-trainer:0123456789ab",
+        "TREFOIL_SERVER_IMAGE": "trefoil-server:0123456789ab",
         "TREFOIL_RUN_ID": "r-1",
         "MLFLOW_TRACKING_URI": "http://mlflow.kubeflow:5000",
         "MLFLOW_EXPERIMENT_NAME": "trefoil",

@@ -1,0 +1,315 @@
+"""Endpoints on Kubernetes: a Service in front of a Deployment for each version.
+
+A new version is started beside the old one and gets no request before its pods are ready, which
+they are once the model was loaded and each of its operations tried. Then one change of the Service
+moves the traffic, and says so in its annotation. Killed before it, a deployer leaves the old
+version serving; after it, the new one; whoever comes next takes down what nobody asks any more.
+
+A canary is both versions behind the Service: it is asked as often as its share of the pods.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from infra.errors import InputError, ProviderError
+from infra.kind import SERVING
+from infra.kind.api import Cluster, Conflict, Object
+from infra.kind.cluster.waiting import pod_reasons
+from infra.kind.endpoint_manifests import (
+    ENDPOINT,
+    STARTING,
+    Release,
+    State,
+    deployment,
+    deployment_name,
+    labels,
+    service,
+    starting_until,
+    state_of,
+    traffic,
+)
+
+DEADLINE = 300.0
+"""Seconds that a new version has to become ready: its image may have to be pulled."""
+_POLL = 0.5
+_NAME = re.compile(r"[a-z]([a-z0-9-]{0,50}[a-z0-9])?")
+_MOST_PODS = 10
+_LINES = 15
+
+EndpointState = Literal["serving", "canary", "unhealthy", "stopped"]
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """Where an endpoint stands; its ``url`` is for the cluster. See infra.local.endpoint."""
+
+    name: str
+    version: str
+    url: str
+    state: EndpointState
+    pid: int | None
+    started: float | None
+    previous: str | None
+
+
+def deploy(
+    *,
+    workspace: Path,
+    name: str,
+    version: str,
+    model: Path,
+    model_name: str = "",
+    port: int | None = None,
+    canary: int = 0,
+    deadline: float = DEADLINE,
+) -> Endpoint:
+    """Serve a registered version; traffic moves only once it is ready.
+
+    With ``canary`` (1 to 50 percent) only that share of the requests; the same version without it
+    then gets all. Raises InputError, and ProviderError with the pod's reason when the new version
+    does not become ready: then the old one goes on serving.
+    """
+    del workspace, model  # the pods fetch the version from the registry
+    if port is not None:
+        raise InputError("an endpoint of a cluster is at port 80 of its Service; leave --port out")
+    _check(name, canary)
+    with Cluster() as cluster:
+        state = state_of(_service(cluster, name))
+        release = Release(model_name or name, version)
+        if state.current == release and not state.canary and not state.stopped and not canary:
+            _tidy(cluster, name, state)
+            return _look(cluster, name, state)
+        return _switch(cluster, name, state, release, canary, deadline)
+
+
+def rollback(*, workspace: Path, name: str, deadline: float = DEADLINE) -> Endpoint:
+    """End a canary, or serve the version before the present one again. Raises InputError."""
+    del workspace
+    with Cluster() as cluster:
+        state = _known(cluster, name)
+        if state.canary:
+            return _settle(cluster, name, _without_canary)
+        if state.previous is None:
+            raise InputError(f"endpoint {name} has no earlier version to roll back to")
+        return _switch(cluster, name, state, state.previous, 0, deadline)
+
+
+def stop(*, workspace: Path, name: str) -> Endpoint:
+    """Answer no more requests; what it served is remembered. Raises InputError."""
+    del workspace
+    with Cluster() as cluster:
+        _known(cluster, name)
+        return _settle(cluster, name, lambda now: _without_canary(now)._replace(stopped=True))
+
+
+def endpoints(*, workspace: Path) -> list[Endpoint]:
+    """All endpoints of the namespace and how they are."""
+    del workspace
+    with Cluster() as cluster:
+        services = cluster.all("Service", {"app.kubernetes.io/part-of": "trefoil"})
+        found = {each["metadata"]["labels"].get(ENDPOINT): state_of(each) for each in services}
+        found.pop(None, None)  # MLflow's and the page's
+        return [_look(cluster, name, state) for name, state in sorted(found.items())]
+
+
+def _switch(
+    cluster: Cluster, name: str, state: State, release: Release, canary: int, deadline: float
+) -> Endpoint:
+    beside = canary and state.current not in (None, release) and not state.stopped
+    if beside and state.current:
+        cluster.patch("Deployment", deployment_name(name, state.current), _scale(_share(canary)))
+    _start(cluster, name, release, time.time() + deadline)
+    try:
+        _until_ready(cluster, name, release, deadline)
+    except ProviderError as error:
+        _discard(cluster, name, release)
+        if not state.current or state.stopped:
+            raise
+        raise ProviderError(f"{error}\nversion {state.current.version} still serves") from None
+    return _settle(cluster, name, lambda now: _after(now, release, bool(beside)))
+
+
+def _after(now: State, release: Release, canary: bool) -> State:
+    """What the endpoint serves once a version is ready."""
+    if canary:
+        return now._replace(canary=release, changed=time.time())
+    previous = now.previous if now.current == release else now.current
+    return State(release, previous, changed=time.time())
+
+
+def _start(cluster: Cluster, name: str, release: Release, until: float) -> None:
+    """Make the version's Deployment, or give it a pod again; it knows how it was made."""
+    if found := cluster.find("Deployment", deployment_name(name, release)):
+        pods = max(1, found["spec"].get("replicas", 1))
+        cluster.patch("Deployment", deployment_name(name, release), _scale(pods, until))
+        return
+    uri = os.environ.get("MLFLOW_TRACKING_URI", "")
+    images = {image: os.environ.get(variable, "") for image, variable in SERVING.items()}
+    if not (uri and all(images.values())):
+        variables = ", ".join(("MLFLOW_TRACKING_URI", *SERVING.values()))
+        raise InputError(
+            f"the step deploy is told by {variables} what its pods are made of, and not all of "
+            "them are set; run it in a pipeline with --provider kind"
+        )
+    made = deployment(name, cluster.namespace, release, images, uri)
+    made["metadata"]["annotations"] = {STARTING: str(until)}
+    cluster.apply(made)
+
+
+def _discard(cluster: Cluster, name: str, release: Release) -> None:
+    """Take down a version that did not get ready, unless it is asked after all."""
+    cluster.patch("Deployment", deployment_name(name, release), _scale(0))
+    if found := _service(cluster, name):
+        _tidy(cluster, name, state_of(found))
+
+
+def _settle(cluster: Cluster, name: str, change: Callable[[State], State]) -> Endpoint:
+    """The moment at which the traffic moves, and what follows from it.
+
+    Where another deployer was quicker, the change is made to what that one left.
+    """
+    while True:
+        found = _service(cluster, name)
+        state = change(state_of(found))
+        try:
+            if found is None:
+                cluster.apply(service(name, cluster.namespace, state))
+            else:
+                cluster.patch("Service", name, traffic(name, state, found))
+            break
+        except Conflict:
+            continue
+    _tidy(cluster, name, state)
+    return _look(cluster, name, state)
+
+
+def _tidy(cluster: Cluster, name: str, state: State) -> None:
+    """No pods for what is not asked; no trace of what no rollback can reach.
+
+    What another deployer is just starting is left to it.
+    """
+    asked = {each.key() for each in (state.current, state.canary) if each and not state.stopped}
+    kept = {each.key() for each in (state.current, state.canary, state.previous) if each}
+    for each in cluster.all("Deployment", labels(name)):
+        full, pods = each["metadata"]["name"], each["spec"].get("replicas", 1)
+        key, starting = full.removeprefix(f"{name}-"), starting_until(each)
+        if key in asked:
+            wanted = pods if state.canary else 1
+            if pods != wanted or starting:
+                cluster.patch("Deployment", full, _scale(wanted))
+        elif starting > time.time():
+            continue
+        elif key not in kept:
+            cluster.delete("Deployment", full)
+        elif pods:
+            cluster.patch("Deployment", full, _scale(0))
+
+
+def _until_ready(cluster: Cluster, name: str, release: Release, deadline: float) -> None:
+    full = deployment_name(name, release)
+    end = time.monotonic() + deadline
+    while not _ready(cluster.find("Deployment", full)):
+        if time.monotonic() > end:
+            raise ProviderError(
+                f"version {release.version} is not ready after {deadline:g} s: "
+                f"{_reason(cluster, name, release)}"
+            )
+        time.sleep(_POLL)
+
+
+def _ready(found: Object | None) -> bool:
+    if found is None:
+        return False
+    status = found.get("status", {})
+    seen = status.get("observedGeneration", 0) >= found["metadata"].get("generation", 0)
+    wanted = max(1, found["spec"].get("replicas", 1))
+    return bool(seen and status.get("availableReplicas", 0) >= wanted)
+
+
+def _reason(cluster: Cluster, name: str, release: Release) -> str:
+    pods = cluster.all("Pod", labels(name, release))
+    for pod in pods:
+        for words in pod_reasons(pod):
+            return words + _log(cluster, pod)
+    return "its pods run, and are not ready yet" if pods else "it has no pods yet"
+
+
+def _log(cluster: Cluster, pod: Object) -> str:
+    """The last lines of its first container that ended badly, fetching ones before serving ones."""
+    status = pod.get("status", {})
+    both = (*status.get("initContainerStatuses", []), *status.get("containerStatuses", []))
+    for each in both:
+        last, now = each.get("lastState", {}), each.get("state", {})
+        ended = last.get("terminated") or now.get("terminated")
+        if ended and ended.get("exitCode"):
+            previous = bool(last.get("terminated"))
+            lines = cluster.log(pod["metadata"]["name"], each["name"], previous, _LINES)
+            return "".join(f"\n    {line}" for line in lines)
+    return ""
+
+
+def _look(cluster: Cluster, name: str, state: State) -> Endpoint:
+    current = state.current
+    found: EndpointState = "canary" if state.canary else "serving"
+    if state.stopped:
+        found = "stopped"
+    elif not current or not _ready(cluster.find("Deployment", deployment_name(name, current))):
+        found = "unhealthy"
+    version = current.version if current else ""
+    previous = current if state.canary else state.previous
+    return Endpoint(
+        name=name,
+        version=f"{version}, canary {state.canary.version}" if state.canary else version,
+        url=f"http://{name}.{cluster.namespace}",
+        state=found,
+        pid=None,
+        started=state.changed or None,
+        previous=previous.version if previous else None,
+    )
+
+
+def _service(cluster: Cluster, name: str) -> Object | None:
+    """The endpoint's Service. Raises InputError where another's has its name."""
+    found = cluster.find("Service", name)
+    if found and found["metadata"].get("labels", {}).get(ENDPOINT) != name:
+        raise InputError(f"the Service {name} is there, and no endpoint; choose another name")
+    return found
+
+
+def _known(cluster: Cluster, name: str) -> State:
+    found = _service(cluster, name)
+    if found is None:
+        raise InputError(f"endpoint {name} was never deployed")
+    return state_of(found)
+
+
+def _without_canary(now: State) -> State:
+    return now._replace(canary=None, changed=time.time())
+
+
+def _check(name: str, canary: int) -> None:
+    if not _NAME.fullmatch(name):
+        raise InputError(
+            f"endpoint {name} has no name for a Service: up to 52 of a-z, 0-9 and -, a letter first"
+        )
+    if not 0 <= canary <= 50:
+        raise InputError(f"a canary of {canary} percent is not in 0..50")
+
+
+def _share(canary: int) -> int:
+    """Pods of the current version beside one of a canary: its share, as near as whole pods go."""
+    return min(_MOST_PODS - 1, max(1, round(100 / canary) - 1)) if canary else 1
+
+
+def _scale(replicas: int, until: float = 0.0) -> Object:
+    return {
+        "metadata": {"annotations": {STARTING: str(until)}},
+        "spec": {"replicas": replicas},
+    }
