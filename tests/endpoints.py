@@ -6,8 +6,7 @@ import contextlib
 import http.client
 import json
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,7 @@ import pytest
 from infra.local import endpoint
 from infra.local.endpointdir import Endpoint
 from infra.local.server import Server
-from tests.served import write_model
+from tests.served import until, write_model
 
 NAME, MODEL = "vae", "digits-vae"
 
@@ -63,12 +62,6 @@ def served_version(url: str) -> str:
     """Which version answers, over a connection of its own."""
     found: str = httpx.get(url).json()["version"]
     return found
-
-
-def until(there: Callable[[], object]) -> None:
-    """Wait for what must come; the test's own time limit is the only clock."""
-    while not there():
-        time.sleep(0.01)
 
 
 class Clients:

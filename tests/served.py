@@ -9,7 +9,7 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import httpx
@@ -125,3 +125,9 @@ def wait_ready(url: str, seconds: float = 30) -> float:
                 return time.perf_counter() - began
         time.sleep(0.01)
     raise TimeoutError(f"{url} was not ready in {seconds} s")
+
+
+def until(there: Callable[[], object]) -> None:
+    """Wait for what must come; the test's own time limit is the only clock."""
+    while not there():
+        time.sleep(0.01)

@@ -1,4 +1,4 @@
-"""The ASGI application: a table of exact paths, limits, errors, metrics.
+"""The ASGI application: a table of exact paths, errors, metrics.
 
 One server answers to every platform's wording of the same three operations:
 
@@ -8,6 +8,9 @@ One server answers to every platform's wording of the same three operations:
     GET  $AIP_HEALTH_ROUTE                  POST $AIP_PREDICT_ROUTE              Vertex AI
     GET  /v2 /v2/health/{live,ready}        POST /v2/models/NAME/infer           KServe v2
     GET  /v2/models/NAME[/ready]
+
+Samples and reconstructions come as JSON or, where ``Accept`` wants it more, as a PNG; what it does
+not allow either way is refused with 406. Everything else is of one type, whatever is accepted.
 
 It is plain ASGI: every path is known when the model is, so a dictionary finds the route.
 While it drains, requests on open connections are still answered, each with
@@ -20,17 +23,30 @@ from __future__ import annotations
 import asyncio
 import json
 import math
-from collections.abc import Awaitable, Callable, Mapping
+import traceback
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from time import perf_counter
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl
 
-from components.serving.calls import MAX_BODY, Call, read
+from components.serving import about
+from components.serving.asgi import (
+    JSON,
+    PNG,
+    Answer,
+    Receive,
+    Scope,
+    Send,
+    give,
+    read_body,
+    refusal,
+    wanted,
+)
+from components.serving.calls import Call, read
 from components.serving.conventions import KSERVE, NATIVE, VERTEX, Convention
 from components.serving.errors import Refused
-from components.serving.images import to_png
+from components.serving.images import layout, to_png
 from components.serving.metrics import ServerMetrics
 from components.serving.operations import Model
 
@@ -41,21 +57,7 @@ SECONDS_PER_VALUE = 0.4e-6
 """What it costs to write one number as JSON."""
 MAX_WAITING = 64
 """Requests that may wait for a worker; one more is told to come again."""
-
-_JSON, _PNG = b"application/json", b"image/png"
 _LOOKS, _OPERATES = ("GET", "HEAD"), ("POST",)
-Scope = Mapping[str, Any]
-Receive = Callable[[], Awaitable[dict[str, Any]]]
-Send = Callable[[dict[str, Any]], Awaitable[None]]
-
-
-class Answer(NamedTuple):
-    """A response, whole."""
-
-    body: bytes
-    media: bytes = _JSON
-    status: int = 200
-    headers: tuple[tuple[bytes, bytes], ...] = ()
 
 
 class Route(NamedTuple):
@@ -88,7 +90,7 @@ class App:
         self._add(
             Route("/live", self._alive), Route("/v2/health/live", self._alive),
             Route("/", self._about), Route("/metrics", self._metrics),
-            Route("/v2", self._server),
+            Route("/v2", lambda: _told(about.kserve_server(self.version))),
             *(Route(path, self._ready) for path in ("/ready", "/ping", "/v2/health/ready")),
             *(Route(f"/{name}", None, NATIVE, name) for name in ("sample", "reconstruct", "score")),
             Route("/invocations"),
@@ -100,7 +102,7 @@ class App:
         self.name = self.name or model.name
         for base in (f"/v2/models/{self.name}", f"/v2/models/{self.name}/versions/{self.version}"):
             self._add(
-                Route(base, partial(self._metadata, model)),
+                Route(base, lambda: _told(about.kserve_model(self.name, self.version, model))),
                 Route(f"{base}/ready", self._ready),
                 Route(f"{base}/infer", None, KSERVE),
             )
@@ -118,20 +120,15 @@ class App:
         try:
             answer = await self._answer(route, scope, receive)
         except Refused as error:
-            answer = _refusal(error)
+            answer = refusal(error)
+        except Exception:
+            traceback.print_exc()
+            answer = refusal(Refused(500, "the server failed at this; its log says how"))
         finally:
             self.metrics.in_flight -= 1
         label = route.path if route else "other"
         self.metrics.observe(label, answer.status, perf_counter() - began)
-        headers = [
-            (b"content-type", answer.media),
-            (b"content-length", b"%d" % len(answer.body)),
-            *answer.headers,
-        ]
-        if self.draining:
-            headers.append((b"connection", b"close"))
-        await send({"type": "http.response.start", "status": answer.status, "headers": headers})
-        await send({"type": "http.response.body", "body": answer.body})
+        await give(answer, receive, send, last=self.draining)
 
     def close(self) -> None:
         """Forget what still waits for a worker."""
@@ -141,6 +138,8 @@ class App:
         self._routes.update({route.path: route for route in routes})
 
     async def _answer(self, route: Route | None, scope: Scope, receive: Receive) -> Answer:
+        headers = dict(scope["headers"])
+        body = b"" if scope["method"] in _LOOKS else await read_body(receive, headers)
         if route is None:
             operations = "/sample, /reconstruct, /score"
             raise Refused(404, f"there is no {scope['path'][:80]} here; ask {operations} or GET /")
@@ -152,16 +151,15 @@ class App:
             return route.look()
         if self.model is None:
             raise Refused(503, "the model is still loading", retry_after="1")
-        headers = dict(scope["headers"])
-        body = await _body(receive, headers)
         if len(body) > INLINE_BYTES:
             call = await self._aside(lambda: self._read(route, scope, headers, body))
         else:
             call = self._read(route, scope, headers, body)
-        picture = _PNG in headers.get(b"accept", b"")
-        if picture and call.operation == "score":
-            raise Refused(406, "a score is no picture; accept application/json")
-        if self._inline(call) and not picture:
+        offers = (JSON,) if call.operation == "score" else (JSON, PNG)
+        picture = wanted(headers.get(b"accept", b""), offers) == PNG
+        if picture:
+            layout(len(call.rows), self.model.shape, call.scale)
+        elif self._inline(call):
             return self._compute(route, call, picture)
         answer: Answer = await self._aside(lambda: self._compute(route, call, picture))
         return answer
@@ -186,7 +184,7 @@ class App:
         assert self.model is not None  # noqa: S101
         found = call.run(self.model)
         if picture:
-            return Answer(to_png(found, call.scale), _PNG)
+            return Answer(to_png(found, call.scale), PNG)
         text = route.convention.answer(call, found, self.name, self.version)
         return Answer(text.encode())
 
@@ -211,62 +209,12 @@ class App:
         return Answer(b'{"ready":true}')
 
     def _about(self) -> Answer:
-        about: dict[str, object] = {"name": self.name, "version": self.version, "ready": False}
-        if self.model is not None:
-            about |= {
-                "ready": not self.leaving,
-                "operations": self.model.operations,
-                "shape": self.model.shape,
-                "levels": self.model.levels,
-                "latent": self.model.latent,
-            }
-        return Answer(json.dumps(about).encode())
+        ready = self.model is not None and not self.leaving
+        return _told(about.server(self.name, self.version, self.model, ready))
 
     def _metrics(self) -> Answer:
         return Answer(self.metrics.text(), b"text/plain; version=0.0.4; charset=utf-8")
 
-    def _server(self) -> Answer:
-        about = {"name": "trefoil", "version": self.version, "extensions": []}
-        return Answer(json.dumps(about).encode())
 
-    def _metadata(self, model: Model) -> Answer:
-        def tensor(name: str, row: tuple[int, ...]) -> dict[str, object]:
-            return {"name": name, "datatype": "FP32", "shape": [-1, *row]}
-
-        inputs = [tensor("z", model.latent)] if model.latent else []
-        if {"reconstruct", "score"} & {*model.operations}:
-            inputs.append(tensor("images", model.shape))
-        outputs = [tensor("images", model.shape)]
-        if "score" in model.operations:
-            outputs.append(tensor("bits_per_dim", ()))
-        about = {
-            "name": self.name, "versions": [self.version], "platform": "onnxruntime_onnx",
-            "inputs": inputs, "outputs": outputs,
-        }  # fmt: skip
-        return Answer(json.dumps(about).encode())
-
-
-def _refusal(error: Refused) -> Answer:
-    body = json.dumps({"error": error.sentence}).encode()
-    headers = tuple(
-        (name.replace("_", "-").encode(), value.encode()) for name, value in error.headers.items()
-    )
-    return Answer(body, _JSON, error.status, headers)
-
-
-async def _body(receive: Receive, headers: dict[bytes, bytes]) -> bytes:
-    """Read the whole body. Raises Refused once it is longer than allowed."""
-    too_big = Refused(413, f"the body is longer than {MAX_BODY} bytes; send fewer images at once")
-    if int(headers.get(b"content-length", b"0")) > MAX_BODY:
-        raise too_big
-    parts, size, more = [], 0, True
-    while more:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise Refused(499, "the client has gone")
-        parts.append(message.get("body", b""))
-        size += len(parts[-1])
-        more = message.get("more_body", False)
-        if size > MAX_BODY:
-            raise too_big
-    return parts[0] if len(parts) == 1 else b"".join(parts)
+def _told(what: dict[str, object]) -> Answer:
+    return Answer(json.dumps(what).encode())

@@ -21,7 +21,6 @@ from components.serving.errors import Refused, short
 from components.serving.images import from_png
 from components.serving.operations import Array, Model
 
-MAX_BODY = 8 * 2**20
 MAX_ROWS = 1024
 MAX_VALUES = 2**22
 """Numbers in one answer, about 40 MB of JSON."""
@@ -66,7 +65,7 @@ def read(
     call_id = None
     if media.startswith("image/"):
         if media != "image/png":
-            raise Refused(415, f"{media} is not understood; send image/png or JSON")
+            raise Refused(415, f"{media[:40]} is not understood; send image/png or JSON")
         if "images" in fields or "z" in fields:
             raise Refused(400, "send images either as PNG or as JSON, not both")
         pictures = from_png(body, model.shape)
@@ -74,11 +73,13 @@ def read(
         pictures = None
         worded = _json(body)
         call_id = worded.get("id")
+        if not isinstance(call_id, str | None):
+            raise Refused(400, f"id must be a string, not {short(call_id)}")
         fields |= convention.fields(worded)
     name = _operation(fields, operation, model, pictures is not None)
     if unknown := fields.keys() - _TAKES[name]:
-        known = ", ".join(sorted(_TAKES[name]))
-        raise Refused(400, f"{name} takes {known}; {', '.join(sorted(unknown))} is unknown to it")
+        known, strange = (", ".join(sorted(names)) for names in (_TAKES[name], unknown))
+        raise Refused(400, f"{name} takes {known}; {strange[:80]} is unknown to it")
     seed = _whole(fields, "seed", 0, MAX_SEED)
     scale = _whole(fields, "scale", 1, 64) or 1
     if name == "sample":
@@ -166,11 +167,22 @@ def _json(body: bytes) -> dict[str, Any]:
     try:
         found = json.loads(body, parse_constant=_no_constant)
     except (ValueError, RecursionError) as error:
-        raise Refused(400, f"the body is not JSON: {error}") from None
+        raise Refused(400, f"the body is not JSON: {_reason(error)}") from None
     if not isinstance(found, dict):
         raise Refused(400, "the body must be a JSON object")
     return found
 
 
 def _no_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not a JSON number")
+    raise Refused(400, f"the body is not JSON: {name} is not a JSON number")
+
+
+def _reason(error: Exception) -> str:
+    """What is wrong with the text, in words of JSON and not of Python."""
+    if isinstance(error, json.JSONDecodeError):
+        return str(error)
+    if isinstance(error, UnicodeDecodeError):
+        return "it is not UTF-8"
+    if isinstance(error, RecursionError):
+        return "its lists are nested too deeply"
+    return "a number in it has too many digits"

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from components.serving.calls import Call
 
 _TENSORS = ("FP16", "FP32", "FP64", "INT8", "INT16", "INT32", "INT64", "UINT8", "UINT16", "UINT32")
+_SINGLE = {"operation", "n", "seed", "scale"}
 _dumps = json.JSONEncoder(check_circular=False, separators=(",", ":")).encode
 
 
@@ -87,24 +88,33 @@ def _kserve_fields(body: dict[str, Any]) -> dict[str, Any]:
     for tensor in tensors:
         if not isinstance(tensor, dict) or not {"name", "shape", "datatype", "data"} <= set(tensor):
             raise Refused(400, "a tensor of inputs has name, shape, datatype and data")
-        name = str(tensor["name"])
+        name = tensor["name"]
+        if not isinstance(name, str):
+            raise Refused(400, f"the name of a tensor is a string, not {short(name)}")
         if tensor["datatype"] not in _TENSORS:
-            raise Refused(400, f"{name} is of datatype {short(tensor['datatype'])}; send FP32")
+            datatype = short(tensor["datatype"])
+            raise Refused(400, f"{short(name)} is of datatype {datatype}; send FP32")
         fields[name] = _tensor(name, tensor["shape"], tensor["data"])
     return fields
 
 
 def _tensor(name: str, shape: object, data: object) -> Any:
     if not (isinstance(shape, list) and all(type(size) is int and size >= 0 for size in shape)):
-        raise Refused(400, f"the shape of {name} must be a list of whole numbers")
+        raise Refused(400, f"the shape of {short(name)} must be a list of whole numbers")
     try:
         found = np.asarray(data)
-        found = found.reshape(shape) if found.size else found
-    except ValueError:
-        raise Refused(400, f"the data of {name} does not fill the shape {shape}") from None
-    if found.size != math.prod(shape):
-        raise Refused(400, f"the data of {name} does not fill the shape {shape}")
-    return found.item() if name in {"n", "seed", "scale"} and found.size == 1 else found
+        if found.size != math.prod(shape):
+            raise ValueError("it has another number of values")
+        found = found.reshape(shape)
+    except (ValueError, OverflowError):
+        raise Refused(
+            400, f"the data of {short(name)} does not fill the shape {short(shape)}"
+        ) from None
+    if name not in _SINGLE:
+        return found
+    if found.size != 1:
+        raise Refused(400, f"{name} is one value, not a tensor of shape {short(shape)}")
+    return found.item()
 
 
 def _kserve_answer(call: Call, found: Array, served: str, version: str) -> str:

@@ -15,5 +15,8 @@ class Refused(Exception):
 
 def short(value: object) -> str:
     """A value as a sentence can quote it."""
-    text = json.dumps(value)
+    try:
+        text = json.dumps(value)
+    except RecursionError:
+        return "something nested deeply"
     return text if len(text) <= 40 else text[:37] + "..."

@@ -11,17 +11,31 @@ import numpy as np
 from components.serving.errors import Refused
 from components.serving.operations import Array
 
+MAX_PIXELS = 2**24
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 
+def layout(count: int, shape: tuple[int, ...], scale: int) -> tuple[int, int]:
+    """Lines and columns of the grid that is nearest to a square. Raises Refused."""
+    height, width, _ = _sizes(shape)
+    columns = math.ceil(math.sqrt(count))
+    lines = math.ceil(count / columns)
+    pixels = lines * height * columns * width * scale**2
+    if pixels > MAX_PIXELS:
+        raise Refused(
+            400, f"the picture would have {pixels} pixels, and {MAX_PIXELS} is the most; "
+            "ask for a smaller scale or for fewer images",
+        )  # fmt: skip
+    return lines, columns
+
+
 def to_png(images: Array, scale: int = 1) -> bytes:
-    """Lay images out in a near-square grid, black where none is left; ``scale`` enlarges pixels."""
+    """Lay images out in a grid, black where none is left; ``scale`` enlarges pixels."""
     from PIL import Image
 
     rows = np.rint(_channels_last(images).clip(0, 1) * 255).astype(np.uint8)
     count, height, width, channels = rows.shape
-    columns = math.ceil(math.sqrt(count))
-    lines = math.ceil(count / columns)
+    lines, columns = layout(count, images.shape[1:], scale)
     grid = np.zeros((lines * columns, height, width, channels), np.uint8)
     grid[:count] = rows
     grid = grid.reshape(lines, columns, height, width, channels).swapaxes(1, 2)
@@ -49,8 +63,8 @@ def from_png(body: bytes, shape: tuple[int, ...]) -> Array:
             if picture.mode.startswith("I"):
                 raise Refused(400, "the picture has 16 bits a channel; send 8")
             pixels = np.asarray(picture.convert("L" if channels == 1 else "RGB"))
-    except (OSError, ValueError, SyntaxError) as error:
-        raise Refused(400, f"the PNG is damaged: {error}") from None
+    except (OSError, ValueError, SyntaxError):
+        raise Refused(400, "the PNG is damaged: it cannot be decoded") from None
     image: Array = pixels.astype(np.float32) / np.float32(255)
     if len(shape) == 3 and shape[0] in {1, 3}:
         image = image.reshape(height, width, channels).transpose(2, 0, 1)

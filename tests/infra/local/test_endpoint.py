@@ -18,8 +18,8 @@ from tests.endpoints import (  # noqa: F401  fixtures work by being here
     made_workspace,
     served_version,
     servers,
-    until,
 )
+from tests.served import until
 
 
 def test_a_version_is_served(workspace: Path, models: list[Path]) -> None:

@@ -27,9 +27,8 @@ from tests.endpoints import (  # noqa: F401  fixtures work by being here
     made_workspace,
     served_version,
     servers,
-    until,
 )
-from tests.served import ROOT
+from tests.served import ROOT, until
 
 DEPLOY = f"""
 endpoint.deploy(workspace=Path(sys.argv[1]), name="{NAME}", version="1", model=Path(sys.argv[2]),

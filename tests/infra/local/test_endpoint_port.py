@@ -16,8 +16,8 @@ from tests.endpoints import (  # noqa: F401  fixtures work by being here
     made_workspace,
     served_version,
     servers,
-    until,
 )
+from tests.served import until
 
 
 def free_port() -> int:

@@ -23,9 +23,8 @@ from tests.endpoints import (  # noqa: F401  fixtures work by being here
     made_workspace,
     served_version,
     servers,
-    until,
 )
-from tests.served import ROOT
+from tests.served import ROOT, until
 
 
 def test_the_url_stays_and_the_old_server_goes(workspace: Path, models: list[Path]) -> None:
