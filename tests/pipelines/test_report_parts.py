@@ -176,10 +176,40 @@ documents = st.recursive(
 )
 
 
+near_histories = st.dictionaries(
+    st.sampled_from(["step", "loss", "train_loss", "val", "best"]),
+    st.one_of(documents, st.lists(numbers, min_size=2, max_size=6)),
+)
+
+
+def numbers_in(document: Any) -> set[float]:
+    """All that a line could be drawn through."""
+    if isinstance(document, list | dict):
+        inner = document.values() if isinstance(document, dict) else document
+        return set().union(*map(numbers_in, inner))
+    is_number = isinstance(document, int | float) and not isinstance(document, bool)
+    return {series._float(document)} if is_number else set()
+
+
 @settings(max_examples=200, deadline=None)
-@given(documents)
+@given(st.one_of(documents, near_histories))
 def test_any_document_is_drawn_or_left(history: Any) -> None:
-    Page(curves.curves(series.charts(history)))
+    """A chart of what nobody wrote, or a line out of its frame, is worse than no chart."""
+    charts = series.charts(history)
+    page = Page(curves.curves(charts))
+    assert len(page.every("figure", "chart")) == len(charts)
+    lines = [
+        line
+        for chart in charts
+        for line in sorted(chart.lines, key=lambda line: curves._ORDER.index(line.label))
+    ]
+    width = curves._WIDTH - curves._LEFT - curves._RIGHT
+    for line, path in zip(lines, page.every("path", "line"), strict=True):
+        heights = [y for _, y in line.points if math.isfinite(y)]
+        assert set(heights) <= numbers_in(history)
+        places = re.findall(r"[ML](-?[\d.]+),(-?[\d.]+)", str(path["d"]))
+        assert len(places) == len(heights) >= 2
+        assert all(0 <= float(x) <= width for x, _ in places)
 
 
 def test_a_gap_in_the_numbers_is_a_gap_in_the_line() -> None:
