@@ -17,6 +17,7 @@ Folders with a PROVIDER are found by looking; nothing lists them.
     client.list_runs(settings) -> list[RunRef]           newest first
     lower.price(plan, settings) -> float                 ceiling in US dollars
 
+    endpoint.check(*, workspace, name)                   raises, before a run, what deploy would
     endpoint.deploy(*, workspace, name, version, model, model_name, port) -> Endpoint
     endpoint.rollback(*, workspace, name) -> Endpoint    the version before the present one
     endpoint.stop(*, workspace, name) -> Endpoint        what it serves is kept for later

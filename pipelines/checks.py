@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from pathlib import Path
 
 from infra.errors import InputError, nearest
-from infra.plan import Json
+from infra.plan import Json, Plan, Token
+from infra.provider import Provider
 
 _PROMOTE = ("when-better", "always", "never")
+_DEPLOY = (Token("text", "components.deploy"),)
 _NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 
 
@@ -31,3 +34,10 @@ def check(given: Mapping[str, Json]) -> None:
             gate.parse(str(given["gate"]))
         except BadGate as error:
             raise InputError(str(error)) from None
+
+
+def check_endpoint(place: Provider, workspace: Path, plan: Plan) -> None:
+    """Find now what would make the last step fail. Raises InputError and UnsupportedError."""
+    name = plan.parameters.get("endpoint")
+    if name and any(_DEPLOY in step.argv for step in plan.steps):
+        place.endpoint().check(workspace=workspace, name=str(name))

@@ -40,8 +40,10 @@ def run(arguments: argparse.Namespace) -> int:
         prepared.provider.require("rehearsal", "--rehearse")
     if arguments.dry_run:
         return show(prepared.request)
+    from pipelines.checks import check_endpoint
     from pipelines.watch import launch
 
+    check_endpoint(prepared.provider, prepared.workspace, prepared.request.plan)
     return launch(prepared, arguments)
 
 

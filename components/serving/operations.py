@@ -20,7 +20,6 @@ its levels k / (levels - 1).
 
 from __future__ import annotations
 
-import json
 import math
 import time
 from pathlib import Path
@@ -30,8 +29,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.errors import InputError
+from training.files import read_object
 
 Array: TypeAlias = NDArray[np.float32]
+FORMAT = 1
+"""Format of the serving.json that is read here."""
 OPERATIONS = ("sample", "reconstruct", "score")
 BATCH = 256
 """Rows given to a graph at once: bounds the memory that one request can take."""
@@ -151,15 +153,8 @@ class _Graph:
 def _card(directory: Path) -> dict[str, Any]:
     """Read serving.json and check it. Raises InputError."""
     file = directory / "serving.json"
-    try:
-        card = json.loads(file.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise InputError(f"{directory} is no model to serve: it has no serving.json") from None
-    except (OSError, ValueError) as error:
-        raise InputError(f"{file} cannot be read: {error}") from None
-    if not isinstance(card, dict) or card.get("format") != 1:
-        raise InputError(f"{file} is not of format 1, the one this server knows")
-    card = {"name": directory.name, "levels": 0, **card}
+    found = read_object(file, "model to serve", FORMAT, "export the model anew")
+    card = {"name": directory.name, "levels": 0, **found}
     shape, operations = card.get("shape"), card.get("operations")
     if not (isinstance(shape, list) and shape and all(type(n) is int and n > 0 for n in shape)):
         raise InputError(f"{file}: shape is the list of an image's sizes, not {shape!r}")

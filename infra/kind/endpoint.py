@@ -59,6 +59,12 @@ class Endpoint:
     previous: str | None
 
 
+def check(*, workspace: Path, name: str) -> None:
+    """Refuse, before a run, a name that no Service can have. Raises InputError."""
+    del workspace
+    _check(name, 0)
+
+
 def deploy(
     *,
     workspace: Path,

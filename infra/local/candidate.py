@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import http.client
 import json
 import os
 import socket
@@ -66,7 +65,7 @@ class Candidate(Server):
         while True:
             if not self.alive():
                 raise self._failure("ended before it was ready")
-            with contextlib.suppress(OSError, http.client.HTTPException):
+            with contextlib.suppress(OSError, ValueError):
                 if ask(self._address, "GET", "/ready", timeout=1)[0] == 200:
                     break
             if time.monotonic() > end:
@@ -74,7 +73,7 @@ class Candidate(Server):
             time.sleep(0.02)
         try:
             self._smoke()
-        except (OSError, http.client.HTTPException, ValueError, LookupError, TypeError) as error:
+        except (OSError, ValueError, LookupError, TypeError) as error:
             raise self._failure(f"does not answer a trial request ({error})") from None
 
     def keep(self, listener: socket.socket) -> None:
@@ -128,13 +127,20 @@ class Candidate(Server):
 def ask(
     address: tuple[str, int], method: str, path: str, body: object = None, timeout: float = 5
 ) -> tuple[int, Any]:
-    """Make one request for JSON and return its status and what came back."""
+    """Make one request for JSON and return its status and what came back.
+
+    Raises OSError, and ValueError where what came back is no JSON.
+    """
+    import http.client
+
     connection = http.client.HTTPConnection(*address, timeout=timeout)
     try:
         content = None if body is None else json.dumps(body)
         connection.request(method, path, content, {"Content-Type": "application/json"})
         response = connection.getresponse()
         return response.status, json.loads(response.read())
+    except http.client.HTTPException as error:
+        raise ConnectionError(f"its answer is no HTTP: {error!r}") from None
     finally:
         connection.close()
 

@@ -9,13 +9,27 @@ from __future__ import annotations
 from pathlib import Path
 
 from infra.errors import InputError
-from infra.local.endpointdir import Endpoint, Place, Record, Release, opened
+from infra.local.endpointdir import Endpoint, Place, Record, Release, opened, root
 from infra.local.server import DRAIN
-from infra.local.switch import linked, switch
+from infra.local.switch import bind, linked, switch
 from infra.storage import tree, tree_digest
 
 DEADLINE = 60.0
 """Seconds that a new version has to become ready."""
+
+
+def check(*, workspace: Path, name: str) -> None:
+    """Refuse, before a run, what would make its deployment fail: another program has the port.
+
+    Raises InputError.
+    """
+    place = Place(root(workspace, name))
+    record = place.record()
+    if record is None:
+        return
+    server = place.server(record.server)
+    if server is None or not server.alive():
+        bind(record.port).close()
 
 
 def deploy(

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import http.client
 import json
 import re
 import secrets
@@ -178,27 +177,32 @@ class Place:
                 shutil.rmtree(model, ignore_errors=True)
 
 
-@contextlib.contextmanager
-def opened(workspace: Path, name: str, create: bool = False) -> Iterator[Place]:
-    """Hold an endpoint to change it, tidied. A second one waits. Raises InputError."""
+def root(workspace: Path, name: str) -> Path:
+    """Where an endpoint of that name has its directory. Raises InputError."""
     if not _NAME.fullmatch(name):
         raise InputError(
             f"{name!r} cannot name an endpoint: lower-case letters, digits and hyphens can"
         )
-    root = workspace / "endpoints" / name
+    return workspace / "endpoints" / name
+
+
+@contextlib.contextmanager
+def opened(workspace: Path, name: str, create: bool = False) -> Iterator[Place]:
+    """Hold an endpoint to change it, tidied. A second one waits. Raises InputError."""
+    folder = root(workspace, name)
     if create:
-        (root / "models").mkdir(parents=True, exist_ok=True)
-    elif not root.is_dir():
-        there = ", ".join(p.parent.name for p in root.parent.glob("*/endpoint.json"))
+        (folder / "models").mkdir(parents=True, exist_ok=True)
+    elif not folder.is_dir():
+        there = ", ".join(p.parent.name for p in folder.parent.glob("*/endpoint.json"))
         raise InputError(f"there is no endpoint {name}; there is {there or 'none'}")
-    place = Place(root)
+    place = Place(folder)
     with place.locked():
         place.tidy()
         yield place
 
 
 def _answers(record: Record) -> bool:
-    with contextlib.suppress(OSError, ValueError, http.client.HTTPException):
+    with contextlib.suppress(OSError, ValueError):
         status, _ = ask((HOST, record.port), "GET", "/ready", timeout=2)
         return status == 200
     return False

@@ -25,6 +25,10 @@ class ToySettings(NamedTuple):
 
 PROVIDER = Provider("toy", "a place for a test", ToySettings, {"spot": "toys are not rented"})
 """,
+    "endpoint.py": """
+def check(workspace, name):
+    print("toy is asked about", name)
+""",
     "lower.py": """
 from infra.plan import Request
 
@@ -88,7 +92,23 @@ def test_it_is_found_lowered_and_run(checkout: Path) -> None:
     assert '"colour": "blue"' in printed.stdout, printed.stderr
     done = run(checkout)
     assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("toy is asked about digits-vae")
     assert "toy runs train" in done.stdout
+
+
+def test_what_cannot_be_deployed_is_refused_before_anything_runs(
+    checkout: Path, tmp_path: Path
+) -> None:
+    """Else the sentence comes after hours of training."""
+    copy = tmp_path / "checkout"
+    shutil.copytree(checkout, copy)
+    (copy / "infra" / "toy" / "endpoint.py").unlink()
+    done = run(copy)
+    assert done.returncode == 2
+    assert "toy serves nothing: it has no endpoints" in done.stderr
+    assert "toy runs" not in done.stdout
+    done = run(copy, "--step", "evaluate")
+    assert (done.returncode, "toy runs evaluate" in done.stdout) == (0, True)
 
 
 def test_its_settings_in_the_environment_do_not_bar_the_way_to_another_place(
@@ -151,3 +171,11 @@ def test_a_missing_library_is_not_taken_for_a_missing_endpoint(
     monkeypatch.setattr("importlib.import_module", missing)
     with pytest.raises(ModuleNotFoundError, match="boto3"):
         providers.Provider("toy", "a place for a test", tuple, {}).endpoint()
+
+
+@pytest.mark.parametrize("name", providers.names())
+def test_every_place_has_every_verb_of_endpoints(name: str) -> None:
+    """A verb that is missing in one place would end in a traceback there."""
+    module = providers.get(name).endpoint()
+    for verb in ("check", "deploy", "rollback", "stop", "endpoints"):
+        assert callable(getattr(module, verb))

@@ -10,6 +10,7 @@ import pytest
 
 from infra.errors import InputError
 from infra.local import endpoint
+from pipelines import run
 from tests.endpoints import (  # noqa: F401  fixtures work by being here
     deploy,
     made_models,
@@ -57,3 +58,26 @@ def test_an_endpoint_can_move_to_another_port(workspace: Path, models: list[Path
         httpx.get(first.url)
     with pytest.raises(InputError, match=r"1\.\.65535"):
         deploy(workspace, models, 1, port=70000)
+
+
+def test_a_port_taken_since_is_found_before_a_run(
+    workspace: Path, models: list[Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Training for hours and then failing to deploy is the dearest way to find out."""
+    port = httpx.URL(deploy(workspace, models, 1).url).port
+    assert port is not None
+    endpoint.check(workspace=workspace, name="vae")  # its own server has it
+    endpoint.stop(workspace=workspace, name="vae")
+    endpoint.check(workspace=workspace, name="vae")
+    with socket.create_server(("127.0.0.1", port)):
+        assert run.main(["--param", "endpoint=vae"]) == 2
+    assert f"error: port {port} is in use by another program" in capsys.readouterr().err
+    assert not (workspace / "runs").exists()
+    assert not (workspace / "ledger.jsonl").exists()
+
+
+def test_an_endpoint_that_never_was_needs_no_port(workspace: Path) -> None:
+    endpoint.check(workspace=workspace, name="vae")
+    assert not workspace.exists()
+    with pytest.raises(InputError, match="cannot name an endpoint"):
+        endpoint.check(workspace=workspace, name="../vae")
