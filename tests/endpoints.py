@@ -14,8 +14,8 @@ import httpx
 import pytest
 
 from infra.local import endpoint
-from infra.local.endpointdir import Endpoint
 from infra.local.server import Server
+from infra.served import Endpoint
 from tests.served import until, write_model
 
 NAME, MODEL = "vae", "digits-vae"

@@ -14,14 +14,11 @@ import os
 import re
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from infra.errors import InputError, ProviderError
 from infra.kind import SERVING
 from infra.kind.api import Cluster, Conflict, Object
-from infra.kind.cluster.waiting import pod_reasons
 from infra.kind.endpoint_manifests import (
     ENDPOINT,
     STARTING,
@@ -35,28 +32,13 @@ from infra.kind.endpoint_manifests import (
     state_of,
     traffic,
 )
+from infra.kind.ready import ready, until_ready
+from infra.served import Endpoint, EndpointState
 
 DEADLINE = 300.0
 """Seconds that a new version has to become ready: its image may have to be pulled."""
-_POLL = 0.5
 _NAME = re.compile(r"[a-z]([a-z0-9-]{0,50}[a-z0-9])?")
 _MOST_PODS = 10
-_LINES = 15
-
-EndpointState = Literal["serving", "canary", "unhealthy", "stopped"]
-
-
-@dataclass(frozen=True)
-class Endpoint:
-    """Where an endpoint stands; its ``url`` is for the cluster. See infra.local.endpoint."""
-
-    name: str
-    version: str
-    url: str
-    state: EndpointState
-    pid: int | None
-    started: float | None
-    previous: str | None
 
 
 def check(*, workspace: Path, name: str) -> None:
@@ -133,7 +115,7 @@ def _switch(
         cluster.patch("Deployment", deployment_name(name, state.current), _scale(_share(canary)))
     _start(cluster, name, release, time.time() + deadline)
     try:
-        _until_ready(cluster, name, release, deadline)
+        until_ready(cluster, name, release, deadline)
     except ProviderError as error:
         _discard(cluster, name, release)
         if not state.current or state.stopped:
@@ -218,55 +200,12 @@ def _tidy(cluster: Cluster, name: str, state: State) -> None:
             cluster.patch("Deployment", full, _scale(0))
 
 
-def _until_ready(cluster: Cluster, name: str, release: Release, deadline: float) -> None:
-    full = deployment_name(name, release)
-    end = time.monotonic() + deadline
-    while not _ready(cluster.find("Deployment", full)):
-        if time.monotonic() > end:
-            raise ProviderError(
-                f"version {release.version} is not ready after {deadline:g} s: "
-                f"{_reason(cluster, name, release)}"
-            )
-        time.sleep(_POLL)
-
-
-def _ready(found: Object | None) -> bool:
-    if found is None:
-        return False
-    status = found.get("status", {})
-    seen = status.get("observedGeneration", 0) >= found["metadata"].get("generation", 0)
-    wanted = max(1, found["spec"].get("replicas", 1))
-    return bool(seen and status.get("availableReplicas", 0) >= wanted)
-
-
-def _reason(cluster: Cluster, name: str, release: Release) -> str:
-    pods = cluster.all("Pod", labels(name, release))
-    for pod in pods:
-        for words in pod_reasons(pod):
-            return words + _log(cluster, pod)
-    return "its pods run, and are not ready yet" if pods else "it has no pods yet"
-
-
-def _log(cluster: Cluster, pod: Object) -> str:
-    """The last lines of its first container that ended badly, fetching ones before serving ones."""
-    status = pod.get("status", {})
-    both = (*status.get("initContainerStatuses", []), *status.get("containerStatuses", []))
-    for each in both:
-        last, now = each.get("lastState", {}), each.get("state", {})
-        ended = last.get("terminated") or now.get("terminated")
-        if ended and ended.get("exitCode"):
-            previous = bool(last.get("terminated"))
-            lines = cluster.log(pod["metadata"]["name"], each["name"], previous, _LINES)
-            return "".join(f"\n    {line}" for line in lines)
-    return ""
-
-
 def _look(cluster: Cluster, name: str, state: State) -> Endpoint:
     current = state.current
     found: EndpointState = "canary" if state.canary else "serving"
     if state.stopped:
         found = "stopped"
-    elif not current or not _ready(cluster.find("Deployment", deployment_name(name, current))):
+    elif not current or not ready(cluster.find("Deployment", deployment_name(name, current))):
         found = "unhealthy"
     version = current.version if current else ""
     previous = current if state.canary else state.previous

@@ -9,9 +9,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from infra.errors import InputError
-from infra.local.endpointdir import Endpoint, Place, Record, Release, opened, root
+from infra.local.endpointdir import Place, Record, Release, opened, root
 from infra.local.server import DRAIN
 from infra.local.switch import bind, linked, switch
+from infra.served import Endpoint
 from infra.storage import tree, tree_digest
 
 DEADLINE = 60.0

@@ -19,31 +19,16 @@ import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal
 
 from infra.errors import InputError
 from infra.local.candidate import Candidate, ask
 from infra.local.server import DRAIN, Server
 from infra.plan import Json
+from infra.served import Endpoint, EndpointState
 from infra.storage import difference, write_whole
 
 HOST = "127.0.0.1"
 _NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
-
-EndpointState = Literal["serving", "unhealthy", "dead", "stopped"]
-
-
-@dataclass(frozen=True)
-class Endpoint:
-    """Where an endpoint stands. ``previous`` is the version that a rollback brings back."""
-
-    name: str
-    version: str
-    url: str
-    state: EndpointState
-    pid: int | None
-    started: float | None
-    previous: str | None
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,8 @@ import kubernetes_validate
 import pytest
 
 from infra.errors import CredentialsError, InputError, ProviderError
-from infra.kind import endpoint
+from infra.kind import endpoint, ready
 from infra.kind.cluster.rules import problems
-from infra.kind.endpoint import Endpoint
 from infra.kind.endpoint_manifests import (
     RELEASE,
     Release,
@@ -23,6 +22,7 @@ from infra.kind.endpoint_manifests import (
     service,
     state_of,
 )
+from infra.served import Endpoint
 from tests.infra.kind.fake_kubernetes import FakeKubernetes
 
 IMAGES = {"trefoil-trainer": "trefoil-trainer:abc", "trefoil-server": "trefoil-server:abc"}
@@ -39,7 +39,7 @@ def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeKub
         monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://mlflow.kubeflow:5000")
         monkeypatch.setenv("TREFOIL_TRAINER_IMAGE", IMAGES["trefoil-trainer"])
         monkeypatch.setenv("TREFOIL_SERVER_IMAGE", IMAGES["trefoil-server"])
-        monkeypatch.setattr(endpoint, "_POLL", 0.01)
+        monkeypatch.setattr(ready, "_POLL", 0.01)
         server.put("/api/v1/namespaces/kubeflow", {"kind": "Namespace", "metadata": {}})
         yield server
 
