@@ -44,7 +44,10 @@ _MOST_PODS = 10
 def check(*, workspace: Path, name: str) -> None:
     """Refuse, before a run, a name that no Service can have. Raises InputError."""
     del workspace
-    _check(name, 0)
+    if not _NAME.fullmatch(name):
+        raise InputError(
+            f"endpoint {name} has no name for a Service: up to 52 of a-z, 0-9 and -, a letter first"
+        )
 
 
 def deploy(
@@ -64,10 +67,12 @@ def deploy(
     then gets all. Raises InputError, and ProviderError with the pod's reason when the new version
     does not become ready: then the old one goes on serving.
     """
-    del workspace, model  # the pods fetch the version from the registry
+    del model  # the pods fetch the version from the registry
     if port is not None:
         raise InputError("an endpoint of a cluster is at port 80 of its Service; leave --port out")
-    _check(name, canary)
+    check(workspace=workspace, name=name)
+    if not 0 <= canary <= 50:
+        raise InputError(f"a canary of {canary} percent is not in 0..50")
     with Cluster() as cluster:
         state = state_of(_service(cluster, name))
         release = Release(model_name or name, version)
@@ -237,15 +242,6 @@ def _known(cluster: Cluster, name: str) -> State:
 
 def _without_canary(now: State) -> State:
     return now._replace(canary=None, changed=time.time())
-
-
-def _check(name: str, canary: int) -> None:
-    if not _NAME.fullmatch(name):
-        raise InputError(
-            f"endpoint {name} has no name for a Service: up to 52 of a-z, 0-9 and -, a letter first"
-        )
-    if not 0 <= canary <= 50:
-        raise InputError(f"a canary of {canary} percent is not in 0..50")
 
 
 def _share(canary: int) -> int:
