@@ -7,7 +7,7 @@ verified, file by file, each time it is used; a damaged one is removed and the s
 
 from __future__ import annotations
 
-import contextlib
+import fcntl
 import hashlib
 import json
 import os
@@ -88,10 +88,17 @@ class StepCache:
     def find(self, step_key: str) -> tuple[Entry | None, str]:
         """Return the verified entry, or None and what was damaged (it is gone then)."""
         place = self._place(step_key)
-        entry, wrong = unseal(place, step_key)
-        if wrong:
-            _discard(place)
-        return entry, wrong
+        try:
+            seen = os.open(place, os.O_RDONLY)  # while it is open, nothing else gets its number
+        except (FileNotFoundError, NotADirectoryError):
+            return None, ""
+        try:
+            entry, wrong = unseal(place, step_key)
+            if wrong and not self._discard(place, os.fstat(seen)):
+                return self.find(step_key)
+            return entry, wrong
+        finally:
+            os.close(seen)
 
     def keep(self, directory: Path, step_key: str) -> Entry:
         """Move a sealed directory in. Where another run was first, theirs is used."""
@@ -107,6 +114,20 @@ class StepCache:
             directory.rename(place)
         return read(place)
 
+    def _discard(self, place: Path, seen: os.stat_result) -> bool:
+        """Remove a damaged entry; False where another run has put a whole one in its place."""
+        aside = place.with_name(f".{place.name}.{os.getpid()}.damaged")
+        with (self._root / "lock").open("a") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not place.exists():  # another run found the damage first
+                return True
+            if not os.path.samestat(place.stat(), seen):
+                return False
+            remove(aside)
+            place.rename(aside)  # whole: no other run meets a half-removed entry
+        remove(aside)
+        return True
+
     def _place(self, step_key: str) -> Path:
         return self._root / step_key[:2] / step_key
 
@@ -116,12 +137,3 @@ def _entry(
 ) -> Entry:
     digests = {name: tree_digest(files) for name, files in outputs.items()}
     return Entry(directory, values, digests)
-
-
-def _discard(place: Path) -> None:
-    """Rename before removal, so that no other run meets a half-removed entry."""
-    aside = place.with_name(f".{place.name}.{os.getpid()}.damaged")
-    remove(aside)
-    with contextlib.suppress(FileNotFoundError):  # another run found the damage first
-        place.rename(aside)
-    remove(aside)

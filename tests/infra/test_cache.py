@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from infra.cache import MANIFEST, OUTPUTS, StepCache, key, read, seal, unseal
+from infra.cache import MANIFEST, OUTPUTS, Entry, StepCache, key, read, seal, unseal
+from infra.plan import Json
+from infra.storage import difference
 
 KEY = key({"command": ["a"], "inputs": {"x": 1}})
 
@@ -90,6 +95,52 @@ def test_who_comes_second_uses_what_the_first_kept(tmp_path: Path) -> None:
     assert second == first
     assert (second.output("file")).read_text() == "first"
     assert not (tmp_path / "two").exists()
+
+
+def test_damage_that_another_run_has_healed_meanwhile_is_let_be(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Verifying large files takes minutes; what the other run made in them is in use by then."""
+    cache = StepCache(tmp_path / "cache")
+    _weights(cache.keep(made(tmp_path / "one"), KEY).directory).write_text("c0ntent")
+    healed = list[Entry]()
+
+    def meanwhile(path: Path, expected: dict[str, list[Json]]) -> str:
+        wrong = difference(path, expected)
+        if wrong and not healed:
+            monkeypatch.setattr("infra.cache.difference", difference)
+            assert cache.find(KEY) == (None, "model/weights")
+            healed.append(cache.keep(made(tmp_path / "two"), KEY))
+        return wrong
+
+    monkeypatch.setattr("infra.cache.difference", meanwhile)
+    assert cache.find(KEY) == (healed[0], "")
+    assert _weights(healed[0].directory).read_text() == "content"
+
+
+def test_two_that_meet_one_damaged_entry_at_once_both_have_one_in_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache = StepCache(tmp_path / "cache")
+    _weights(cache.keep(made(tmp_path / "one"), KEY).directory).write_text("c0ntent")
+    both, looks = threading.Barrier(2), itertools.count()
+
+    def together(directory: Path, step_key: str) -> tuple[Entry | None, str]:
+        found = unseal(directory, step_key)
+        if next(looks) < 2:
+            both.wait(30)
+        return found
+
+    def run(name: str) -> Entry:
+        found, _ = cache.find(KEY)
+        return found or cache.keep(made(tmp_path / name), KEY)
+
+    monkeypatch.setattr("infra.cache.unseal", together)
+
+    with ThreadPoolExecutor(2) as pool:
+        one, two = pool.map(run, ["two", "three"])
+    assert one == two
+    assert _weights(one.directory).read_text() == "content"
 
 
 def test_who_comes_second_replaces_what_is_damaged(tmp_path: Path) -> None:
