@@ -47,6 +47,19 @@ def write_whole(path: Path, text: str) -> None:
         raise
 
 
+def append_line(path: Path, text: str) -> None:
+    """Append a line, at once; one that a crash or a full disk cut off is closed first."""
+    handle = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
+    try:
+        size = os.fstat(handle).st_size
+        cut = size > 0 and os.pread(handle, 1, size - 1) != b"\n"
+        line = ("\n" if cut else "").encode() + text.encode() + b"\n"
+        while line:
+            line = line[os.write(handle, line) :]
+    finally:
+        os.close(handle)
+
+
 def remove(directory: Path) -> None:
     """Remove a directory and all in it; what is not there need not be removed."""
     if directory.exists():

@@ -7,7 +7,6 @@ succeeded, and the same attempt, resumed or joined, until then.
 from __future__ import annotations
 
 import json
-import os
 import sys
 import time
 from collections.abc import Iterator
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from infra.plan import State
+from infra.storage import append_line
 
 Step = Literal["intent", "submitted", "finished"]
 
@@ -48,16 +48,9 @@ class Ledger:
         return last.attempt + 1 if last.state == "succeeded" else last.attempt
 
     def append(self, line: Line) -> None:
-        """Append a line in one write; a line that a crash cut off before it is closed first."""
-        text = json.dumps(line._asdict() | {"at": time.time()})
+        """Append a line. Raises OSError."""
         self._file.parent.mkdir(parents=True, exist_ok=True)
-        handle = os.open(self._file, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
-        try:
-            size = os.fstat(handle).st_size
-            cut = size > 0 and os.pread(handle, 1, size - 1) != b"\n"
-            os.write(handle, ("\n" if cut else "").encode() + text.encode() + b"\n")
-        finally:
-            os.close(handle)
+        append_line(self._file, json.dumps(line._asdict() | {"at": time.time()}))
 
     def lines(self, containing: str = "") -> Iterator[Line]:
         """The lines, oldest first; a damaged one is passed over and named on stderr."""

@@ -29,7 +29,10 @@ from infra.cache import Entry
 from infra.errors import InputError
 from infra.plan import FINAL, Event, Json, RunRef, Status
 from infra.secrets import hidden
-from infra.storage import write_whole
+from infra.storage import append_line, write_whole
+
+_CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+"""Never jumps, as the time of day does, and goes on while a laptop sleeps."""
 
 
 class StepDirectory:
@@ -80,12 +83,13 @@ class RunDirectory:
     def __init__(self, workspace: Path, run_id: str) -> None:
         self.run = RunRef("local", run_id)
         self.root = workspace / "runs" / run_id
+        self._events = self.root / "events.jsonl"
         self._lock: IO[str] | None = None
-        self._events: IO[str] | None = None
+        self._offset = 0.0
 
     def exists(self) -> bool:
         """Whether there is such a run."""
-        return (self.root / "events.jsonl").exists()
+        return self._events.exists()
 
     def step(self, name: str) -> StepDirectory:
         """The directory of one step."""
@@ -102,16 +106,15 @@ class RunDirectory:
         lock.write(str(os.getpid()))
         lock.flush()
         self._lock = lock
-        self._events = (self.root / "events.jsonl").open("a+", encoding="utf-8")
-        _close_line(self._events)
+        self._offset = time.time() - time.clock_gettime(_CLOCK)
+        self._events.touch()
         return True
 
     def release(self) -> None:
         """Let go of the run."""
-        for held in (self._events, self._lock):
-            if held is not None:
-                held.close()
-        self._events = self._lock = None
+        if self._lock is not None:
+            self._lock.close()
+        self._lock = None
 
     def driver(self) -> int | None:
         """Pid of the process that drives the run now, if one does."""
@@ -126,17 +129,19 @@ class RunDirectory:
         return None
 
     def record(self, event: Event, **extra: Json) -> None:
-        """Append one event, with the time of day for people to read."""
-        if self._events is None:
+        """Append one event, with the time of day as it was when the run began, and gone on."""
+        if self._lock is None:
             raise RuntimeError("only the process that drives a run records its events")
-        line = {**event._asdict(), "at": round(time.time(), 3), **extra}
-        self._events.write(json.dumps(line) + "\n")
-        self._events.flush()
+        line = {**event._asdict(), "at": round(self._now(), 3), **extra}
+        append_line(self._events, json.dumps(line))
+
+    def _now(self) -> float:
+        return self._offset + time.clock_gettime(_CLOCK)
 
     def lines(self) -> Iterator[dict[str, Json]]:
         """The events as they were recorded; a line cut off by a crash is passed over."""
         try:
-            text = (self.root / "events.jsonl").read_text(encoding="utf-8", errors="replace")
+            text = self._events.read_text(encoding="utf-8", errors="replace")
         except FileNotFoundError:
             return
         for line in text.splitlines():
@@ -205,13 +210,6 @@ def _taken(lock: IO[str]) -> bool:
         fcntl.flock(lock, fcntl.LOCK_UN)
         time.sleep(0.001)
     return False
-
-
-def _close_line(file: IO[str]) -> None:
-    """End a line that a crash cut off, so that it does not swallow the next one."""
-    size = file.seek(0, os.SEEK_END)
-    if size and os.pread(file.fileno(), 1, size - 1) != b"\n":
-        file.write("\n")
 
 
 def run_ids(workspace: Path) -> list[str]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from infra.storage import difference, remove, tree, tree_digest, write_whole
+from infra.storage import append_line, difference, remove, tree, tree_digest, write_whole
 
 
 @pytest.fixture
@@ -80,3 +80,20 @@ def test_a_write_that_fails_leaves_the_old_content_alone(tmp_path: Path) -> None
         write_whole(file, "new \udcff")
     assert file.read_text() == "old"
     assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_a_line_that_was_cut_off_does_not_swallow_the_next(tmp_path: Path) -> None:
+    """A crash or a full disk may leave half a line in the ledger."""
+    file = tmp_path / "lines"
+    append_line(file, "one")
+    with file.open("a") as half:
+        half.write("tw")
+    append_line(file, "three")
+    assert file.read_text() == "one\ntw\nthree\n"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+def test_a_line_that_a_full_disk_does_not_take_is_told() -> None:
+    """Half a line without a word would be a run that the ledger has forgotten."""
+    with pytest.raises(OSError, match="No space left"):
+        append_line(Path("/dev/full"), "one")

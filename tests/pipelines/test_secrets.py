@@ -6,26 +6,18 @@ import json
 from pathlib import Path
 
 import pytest
-import yaml
 
 from pipelines import __main__ as verbs
 from pipelines import run
-from tests.pipelines.test_cli import ROOT
+from tests.pipelines.one_step import one_step
 
 SECRET, OTHER = "hunter2-horse-staple", "another-horse-staple"
-NOOP = ROOT / "tests" / "benchmarks" / "noop.yaml"
 KEEPS_ITS_LENGTH = "import os, sys; open(sys.argv[1], 'w').write(str(len(os.environ['API_KEY'])))"
 
 
 def pipeline(place: Path, secret: str, script: str = KEEPS_ITS_LENGTH) -> str:
     """One step with a secret in its environment, as kfp's set_env_variable leaves it."""
-    document = yaml.safe_load(NOOP.read_text(encoding="utf-8"))
-    container = document["deploymentSpec"]["executors"]["exec-first"]["container"]
-    container["env"] = [{"name": "API_KEY", "value": secret}, {"name": "MODE", "value": "plain"}]
-    container["command"][2] = script
-    file = place / "pipeline.yaml"
-    file.write_text(yaml.safe_dump(document))
-    return str(file)
+    return one_step(place / "pipeline.yaml", script, env={"API_KEY": secret, "MODE": "plain"})
 
 
 def holding(place: Path, text: str) -> list[Path]:
@@ -50,7 +42,7 @@ def test_the_step_gets_it_and_no_file_of_the_workspace_does(
     workspace: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A workspace is copied into bug reports, and kept for years."""
-    assert run.main(["--pipeline", pipeline(tmp_path, SECRET), "--step", "first", "--json"]) == 0
+    assert run.main(["--pipeline", pipeline(tmp_path, SECRET), "--json"]) == 0
     run_id = json.loads(capsys.readouterr().out)["run_id"]
     step = workspace / "runs" / run_id / "steps" / "first"
     assert (step / "outputs" / "outputs" / "out").read_text() == str(len(SECRET))
@@ -66,7 +58,7 @@ def test_another_secret_runs_the_step_again_and_why_says_so(
 ) -> None:
     """Were only what is kept compared, nothing would seem to have changed."""
     for secret in (SECRET, OTHER):
-        assert run.main(["--pipeline", pipeline(tmp_path, secret), "--step", "first"]) == 0
+        assert run.main(["--pipeline", pipeline(tmp_path, secret)]) == 0
     capsys.readouterr()
     assert verbs.main(["why", "first"]) == 0
     assert "a secret changed: its value is not kept" in capsys.readouterr().out
@@ -76,7 +68,7 @@ def test_another_secret_runs_the_step_again_and_why_says_so(
 def test_a_failed_run_is_finished_by_the_same_command(workspace: Path, tmp_path: Path) -> None:
     """What is kept of the request lacks the secret; the run must take it from the pipeline."""
     script = f"{KEEPS_ITS_LENGTH}; sys.exit(not os.path.exists({str(tmp_path / 'go')!r}))"
-    command = ["--pipeline", pipeline(tmp_path, SECRET, script), "--step", "first"]
+    command = ["--pipeline", pipeline(tmp_path, SECRET, script)]
     assert run.main(command) == 1
     (tmp_path / "go").touch()
     assert run.main(command) == 0

@@ -1,0 +1,73 @@
+"""What a script that starts a run can tell from its exit code alone: 0, 1, 2, 3, 130."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.pipelines.one_step import ROOT, one_step
+from tests.pipelines.test_cli import RUN, VERB, cli
+
+GATE = "import sys; open(sys.argv[1], 'w').close(); open(sys.argv[2], 'w').write({word!r})"
+
+
+@pytest.mark.parametrize(
+    ("word", "flags", "code"),
+    [("false", ["--require-gate"], 3), ("false", [], 0), ("true", ["--require-gate"], 0)],
+)
+def test_a_gate_that_says_no_is_3_only_where_it_is_required(
+    tmp_path: Path, word: str, flags: list[str], code: int
+) -> None:
+    """A nightly retraining that brings no better model is no failure, unless one says so."""
+    pipeline = one_step(tmp_path / "p.yaml", GATE.format(word=word), values={"passed": "BOOLEAN"})
+    done = cli(tmp_path / "w", RUN, "--pipeline", pipeline, "--json", *flags)
+    assert done.returncode == code, done.stderr
+    found = json.loads(done.stdout)
+    assert (found["state"], found["gate"]["passed"]) == ("succeeded", word == "true")
+
+
+def test_a_pipeline_without_a_gate_has_none_that_could_say_no(tmp_path: Path) -> None:
+    pipeline = one_step(tmp_path / "p.yaml", "import sys; open(sys.argv[1], 'w').close()")
+    assert cli(tmp_path / "w", RUN, "--pipeline", pipeline, "--require-gate").returncode == 0
+
+
+def test_ctrl_c_is_130_and_the_same_command_finishes_the_run(tmp_path: Path) -> None:
+    """A shell's loop over runs must end with it, and no work be lost."""
+    begun, go = tmp_path / "begun", tmp_path / "go"
+    script = (
+        f"import os, sys, time; open({str(begun)!r}, 'w').close()\n"
+        f"while not os.path.exists({str(go)!r}): time.sleep(0.02)\n"
+        "open(sys.argv[1], 'w').close()"
+    )
+    words = [RUN, "--pipeline", one_step(tmp_path / "p.yaml", script), "--json"]
+    running = subprocess.Popen(
+        [sys.executable, "-m", *words],
+        cwd=ROOT,
+        env={**os.environ, "TREFOIL_WORKSPACE": str(tmp_path / "w")},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    deadline = time.monotonic() + 60
+    while not begun.exists() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    running.send_signal(signal.SIGINT)
+    out, err = running.communicate(timeout=60)
+    assert running.returncode == 130, err
+    assert "Traceback" not in err
+    ended = json.loads(out)
+    assert (ended["state"], ended["steps"][0]["state"]) == ("cancelled", "cancelled")
+    status = json.loads(cli(tmp_path / "w", VERB, "status", "--json").stdout)
+    assert (status["run_id"], status["state"]) == (ended["run_id"], "cancelled")
+
+    go.touch()
+    done = cli(tmp_path / "w", *words)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["run_id"] == ended["run_id"]
