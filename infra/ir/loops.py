@@ -28,8 +28,10 @@ def iterator(task: Node) -> Node:
 def items(
     task: Node, inputs: Mapping[str, Source], values: Mapping[str, Json], name: str
 ) -> tuple[Source, ...]:
-    """What each iteration of the loop ``name`` is given. Raises InputError where it is too late
-    known or no list."""
+    """What each iteration of the loop ``name`` is given.
+
+    Raises InputError where that is no list, or is known only during the run.
+    """
     over = iterator(task)["items"]
     if "raw" in over:
         found = json.loads(over["raw"])

@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from infra.cache import Entry
-from infra.errors import InputError, StepFailed
+from infra.errors import InputError, StepFailed, short
 from infra.plan import (
     DONE,
     All,
@@ -75,9 +75,8 @@ class Results:
             return all(self.holds(part) for part in condition.conditions)
         left, right = self._plain(condition.left), self._plain(condition.right)
         if _kind(left) != _kind(right):
-            raise StepFailed(
-                f"the condition {left!r} {condition.operator} {right!r} compares unlike things"
-            )
+            said = f"{short(repr(left))} {condition.operator} {short(repr(right))}"
+            raise StepFailed(f"the condition {said} compares unlike things")
         return _COMPARE[condition.operator](left, right)
 
     def value(self, source: Source, step: Step) -> Json:
