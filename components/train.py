@@ -3,12 +3,16 @@
 What is written is told in ``training.export``. Checkpoints are kept where the contract says, on a
 timer and on SIGTERM; the same call goes on from the newest one and ends in the same bytes as if
 it had never been stopped.
+
+Started several times together (see ``training.launch``) it is one training, of which each process
+takes its rows of every batch; the first one writes.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -16,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from components import contract, tracking
-from training import recipes
+from training import launch, recipes
 from training.errors import InputError
 
 if TYPE_CHECKING:
@@ -40,8 +44,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     if not 0 <= arguments.seed < _WITHIN:
         raise InputError(f"the seed is {arguments.seed}; it must be from 0 to {_WITHIN - 1}")
     recipes.require(recipe, arguments.dataset)
+    place = launch.rendezvous(os.environ)
+    launch.tell(place, os.environ)
     with contract.Termination() as termination, tracking.open() as track:
-        _train(recipe, arguments, termination, track)
+        _train(recipe, arguments, place, termination, track)
 
 
 def _parser() -> contract.Arguments:
@@ -68,12 +74,13 @@ def _config(text: str) -> dict[str, object]:
 def _train(
     recipe: recipes.Recipe,
     arguments: argparse.Namespace,
+    place: launch.Rendezvous,
     termination: contract.Termination,
     track: tracking.Tracker,
 ) -> None:
     import torch
 
-    from training import data, export
+    from training import data, export, parallel
     from training.loop import Interrupted, Loop
     from training.model import build
 
@@ -81,24 +88,32 @@ def _train(
     dataset = data.load(arguments.dataset)
     model = build(recipe.model, recipe.config, dataset.spec, arguments.seed)
     if torch.cuda.is_available():
+        torch.cuda.set_device(place.local_rank)
         model.cuda()
+        place = place._replace(backend="nccl")
     track.params({"recipe": recipe.name, "seed": arguments.seed, **recipe.settings()})
     track.dataset(dataset.spec.name, dataset.spec.md5)
     progress = Progress(recipe.loop.steps)
-    _say(_summary(recipe, dataset, model))
 
     def report(point: Point) -> None:
         track.metrics({f"{point.part}/{name}": v for name, v in point.values.items()}, point.step)
         progress.show(point)
 
-    loop = Loop(
-        model, dataset, recipe.loop, arguments.seed, report=report, stop=termination.requested,
-        checkpoints=_checkpoints(recipe, dataset, arguments.seed), before_save=track.flush,
-    )  # fmt: skip
-    try:
-        outcome = loop.run()
-    except Interrupted as error:
-        raise contract.Terminated(str(error)) from None
+    with parallel.joined(place) as team:
+        if team.leads:
+            _say(_summary(recipe, dataset, model, place))
+        loop = Loop(
+            model, dataset, recipe.loop, arguments.seed,
+            report=report if team.leads else lambda _: None, stop=termination.requested,
+            checkpoints=_checkpoints(recipe, dataset, arguments.seed), before_save=track.flush,
+            team=team,
+        )  # fmt: skip
+        try:
+            outcome = loop.run()
+        except Interrupted as error:
+            raise contract.Terminated(str(error)) from None
+    if not team.leads:
+        return
     _say(_ending(outcome, model, progress.seconds()))
     with contract.output_directory(arguments.model) as directory:
         export.save(directory, model, recipe, arguments.seed, outcome)
@@ -153,12 +168,16 @@ class Progress:
         _say("  ".join([f"step {point.step:{width}}/{self._steps}", *numbers]))
 
 
-def _summary(recipe: recipes.Recipe, dataset: Dataset, model: Model) -> str:
+def _summary(
+    recipe: recipes.Recipe, dataset: Dataset, model: Model, place: launch.Rendezvous
+) -> str:
     weights = sum(parameter.numel() for parameter in model.parameters())
     rows = len(next(iter(dataset.train.values())))
+    several = f", shared by {place.world_size} processes on {place.nodes} nodes"
+    shared = several if place.world_size > 1 else ""
     return (
         f"{recipe.name} on {dataset.spec.name}: {rows} training rows, {weights} weights, "
-        f"{recipe.loop.steps} steps of {recipe.loop.batch_size}"
+        f"{recipe.loop.steps} steps of {recipe.loop.batch_size}{shared}"
     )
 
 

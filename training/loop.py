@@ -32,6 +32,7 @@ from training.errors import InputError
 from training.meter import Meter, NotFinite
 from training.model import Model, named
 from training.optimiser import AdamW, Average
+from training.parallel import Team
 from training.schedules import value
 from training.validation import Validation
 
@@ -86,15 +87,17 @@ class Loop:
         report: Callable[[Point], None] = lambda _: None,
         before_save: Callable[[], None] = lambda: None,
         stop: Callable[[], bool] = lambda: False,
+        team: Team | None = None,
     ) -> None:
         self._model, self._config = model, config
+        self._team = team or Team()
         self._checkpoints, self._before_save = checkpoints, before_save
         self._report, self._stop = report, stop
         self._device = next(model.parameters()).device
         train, aside = dataset.set_aside(config.validation)
         order = data.stream(seed, "order")
         self._batches = Batches(self._moved(train), config.batch_size, order, model.prepare)
-        self._validation = Validation(model, self._moved(aside), config)
+        self._validation = Validation(model, self._moved(aside), config, self._team.same)
         torch.manual_seed(data.stream(seed, "noise"))
         self._optimisers = {
             player: AdamW(list(model.get_submodule(player).parameters()), config.betas)
@@ -131,10 +134,12 @@ class Loop:
         decay, clip = value(config.weight_decay, step), value(config.clip, step)
         for player in self._model.turns(step):
             optimiser = self._optimisers[player]
-            losses = self._model.losses(self._batches.next(), player, step)
+            with self._team.part(self._batches.next()) as batch:
+                losses = self._model.losses(batch, player, step)
             gradients = torch.autograd.grad(
                 losses["loss"], optimiser.parameters, materialize_grads=True
             )
+            losses, gradients = self._team.mean(losses, gradients)
             optimiser.step(gradients, rate, decay, clip)
             self._meters[player].add(step + 1, losses)
         self._step += 1
@@ -152,8 +157,9 @@ class Loop:
             self._note("validation", means)
         if self._ended():
             return
-        if self._stop():
+        if self._team.any(self._stop()):
             self._save()
+            self._team.any(False)  # nobody ends before it is saved: that would end the others
             raise Interrupted(step, self._checkpoints is not None)
         if self._checkpoints and time.monotonic() >= self._due:
             self._save()
@@ -209,12 +215,14 @@ class Loop:
             for tensor in optimiser.tensors():
                 if not tensor.isfinite().all():
                     raise NotFinite("a weight, or the optimiser's memory of one,", nan, self._step)
-        self._before_save()
-        self._checkpoints.save(self._step, self._state())
+        if self._team.leads:
+            self._before_save()
+            self._checkpoints.save(self._step, self._state())
         self._saved = self._step
 
     def _resume(self) -> int:
-        state = self._checkpoints.newest() if self._checkpoints else None
+        own = self._checkpoints.newest() if self._checkpoints and self._team.leads else None
+        state = self._team.same(own)
         if state is not None:
             self._restore(state)
         self._saved = self._step

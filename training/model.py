@@ -121,7 +121,11 @@ class Model(nn.Module, ABC):
 
     @abstractmethod
     def losses(self, batch: Columns, player: str, step: int) -> dict[str, Tensor]:
-        """``loss``, which the player lowers, and whatever else is worth a curve: scalars, all."""
+        """``loss``, which the player lowers, and whatever else is worth a curve: scalars, all.
+
+        Means over the rows, so that processes can share a batch; for the same reason noise comes
+        from ``training.parallel.normal_like``.
+        """
 
     def derived(self, means: dict[str, float]) -> dict[str, float]:  # noqa: ARG002
         """Further numbers that follow from the means of the losses."""

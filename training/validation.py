@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from math import isfinite
 from typing import Any
 
@@ -22,8 +23,18 @@ ROWS = 1024
 class Validation:
     """Looks at a model now and then, and remembers the best of it."""
 
-    def __init__(self, model: Model, rows: Columns, config: LoopConfig) -> None:
-        """``rows`` lie where the model's parameters do; without any it decides nothing."""
+    def __init__(
+        self,
+        model: Model,
+        rows: Columns,
+        config: LoopConfig,
+        same: Callable[[dict[str, float]], dict[str, float]] = lambda means: means,
+    ) -> None:
+        """``rows`` lie where the model's parameters do; without any it decides nothing.
+
+        ``same`` gives every process of a team the numbers of one, so that all decide alike.
+        """
+        self._same = same
         self._model, self._rows, self._config = model, rows, config
         self._stale = 0
         """Looks since the best one."""
@@ -46,7 +57,7 @@ class Validation:
 
     def look(self, step: int) -> dict[str, float]:
         """Means over the rows, by name; remembers the weights if best. Raises NotFinite."""
-        means = self._means(step)
+        means = self._same(self._means(step))
         found = means[self._model.criterion]
         if self._best is None or found < self._best["value"]:
             weights = {name: t.clone() for name, t in self._model.state_dict().items()}

@@ -24,6 +24,7 @@ from training.configs import VAEConfig
 from training.data import Columns, Spec
 from training.model import Graph, Model
 from training.models.likelihoods import likelihood
+from training.parallel import normal_like
 from training.schedules import value
 
 LEVELS = 256
@@ -89,7 +90,7 @@ class VAE(Model):
 
     def draw(self, mean_BZ: Tensor, log_var_BZ: Tensor) -> Tensor:
         """Draw z from q(z|x) by moving noise, so that gradients pass."""
-        return torch.addcmul(mean_BZ, torch.randn_like(mean_BZ), (log_var_BZ / 2).exp())
+        return torch.addcmul(mean_BZ, normal_like(mean_BZ), (log_var_BZ / 2).exp())
 
     def divergence(self, mean_BZ: Tensor, log_var_BZ: Tensor) -> Tensor:
         """KL(q(z|x) || N(0, 1)) of each image in nats."""
