@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from infra import provider as providers
 from infra.errors import InputError
 from infra.kind import cluster as kind
 from infra.kind.cluster.checks import Check
 from infra.plan import Json
-from pipelines import cli, settings
+from pipelines import cli
+from pipelines.flags import add_settings
+from pipelines.where import where
 
 if TYPE_CHECKING:
     from infra.kind.cluster.status import Status
@@ -30,7 +29,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         ("down", down, "delete the cluster and all that only it has"),
     ):
         sub = actions.add_parser(name, help=words, description=f"{words[0].upper()}{words[1:]}.")
-        sub.set_defaults(act=act)
+        sub.set_defaults(act=act, provider="kind")
         sub.add_argument("--json", action="store_true", help="one JSON document on stdout")
         if act is up:
             _configure_up(sub)
@@ -49,7 +48,7 @@ def _configure_up(parser: argparse.ArgumentParser) -> None:
     add("--manifests", default="", metavar="FOLDER",
         help="a copy of upstream's manifests/kustomize, instead of fetching it")  # fmt: skip
     add("--timeout", type=float, default=15.0, metavar="MINUTES", help="default: 15")
-    add("--settings", metavar="FILE", help="settings in TOML or JSON")
+    add_settings(parser)
 
 
 def cluster(arguments: argparse.Namespace) -> int:
@@ -62,7 +61,6 @@ def up(arguments: argparse.Namespace) -> int:
     """Bring the cluster up; say what changed, and where it answers."""
     from infra.kind.cluster import up as making
 
-    common, _ = settings.load(providers.get("kind"), arguments.settings, os.environ, {})
     options = kind.Options(
         data=arguments.data,
         ui_port=arguments.ui_port,
@@ -73,7 +71,7 @@ def up(arguments: argparse.Namespace) -> int:
         manifests=arguments.manifests,
         minutes=arguments.timeout,
     )
-    made = making.up(options, Path(common.workspace), cli.say, _tell)
+    made = making.up(options, where(arguments).workspace, cli.say, _tell)
     if arguments.json:
         cli.answer(
             {

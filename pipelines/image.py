@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import argparse
-import os
 from pathlib import Path
 
-from infra import provider as providers
 from infra.errors import InputError
 from infra.images import catalogue, record
 from infra.images.record import Built
 from infra.plan import Json
 from infra.storage import write_whole
-from pipelines import cli, settings
+from pipelines import cli
+from pipelines.flags import add_settings
+from pipelines.where import where
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -31,14 +31,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
     for action in (build, push, digest):
         names = f"{', '.join(catalogue.IMAGES)} (default: all)"
         action.add_argument("names", nargs="*", metavar="NAME", help=names)
-        action.add_argument("--settings", metavar="FILE", help="settings in TOML or JSON")
+        action.set_defaults(provider="local")
+        add_settings(action)
         action.add_argument("--json", action="store_true", help="one JSON document on stdout")
 
 
 def image(arguments: argparse.Namespace) -> int:
     """Build, push or name the images. Raises TrefoilError."""
-    common, _ = settings.load(providers.get("local"), arguments.settings, os.environ, {})
-    workspace = Path(common.workspace)
+    workspace = where(arguments).workspace
     images = catalogue.chosen(arguments.names)
     if arguments.action == "build":
         found = [_build(workspace, each, arguments) for each in images]

@@ -57,6 +57,8 @@ WRONG = [
     ([RUN, "--set", "parallel"], "--set parallel is not NAME=VALUE"),
     ([RUN, "--set", "grace=nan"], "the setting grace is nan; it is a finite number, 0 or more"),
     ([VERB, "status", "--set", "grace=inf"], "the setting grace is inf"),
+    ([VERB, "cluster", "up", "--set", "hots=x"], "kind: there is no setting hots; did you mean"),
+    ([VERB, "image", "digest", "--set", "grace=inf"], "the setting grace is inf"),
     ([VERB, "endpoints", "--set", "=2"], "--set =2 is not NAME=VALUE"),
     ([RUN, "--settings", "none.toml"], "the settings none.toml cannot be read"),
     ([RUN, "--pipeline", "none.yaml"], "the pipeline none.yaml cannot be read"),
