@@ -113,7 +113,13 @@ def checkpoints() -> Path | None:
 
 def run(main: Callable[[], None]) -> NoReturn:
     """Run a step's ``main`` and end the process by the contract's exit codes."""
+    if os.getpid() == 1:  # SIGTERM does nothing to a container's first process unless it says so
+        signal.signal(signal.SIGTERM, _end)
     sys.exit(_ending(main))
+
+
+def _end(_signum: int, _frame: object) -> NoReturn:
+    sys.exit(TERMINATED)
 
 
 def _ending(main: Callable[[], None]) -> int:
