@@ -9,7 +9,16 @@ import io
 import json
 import sys
 
-TABLES = ("startup", "orchestration", "containers", "main_job", "training", "tracking", "serving")
+TABLES = (
+    "startup",
+    "orchestration",
+    "containers",
+    "main_job",
+    "training",
+    "tracking",
+    "serving",
+    "images",
+)
 
 
 def main() -> None:
