@@ -24,8 +24,8 @@ from infra.images import catalogue
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "trefoil-tests")
 _RUN = Path("/run", f"trefoil-tests-{hashlib.sha256(str(CACHE).encode()).hexdigest()[:8]}")
 """Socket and state; a socket's path must be short."""
-_OLD = "336h"
-"""Images that nobody has made anew for two weeks are removed."""
+_OLD, _ROOM = "48h", 20e9
+"""Images are made anew every other day, and at each start where the disk has less than this."""
 _SUITE, _PACKAGES = "bookworm", "python3,python3-venv,ca-certificates"
 _BASE = f"trefoil-tests:{_SUITE}-1"
 
@@ -132,7 +132,10 @@ def _start(docker: Docker) -> None:
             said = log.read_text(errors="replace").splitlines()
             raise Unavailable(f"dockerd does not start: {said[-1] if said else 'it says nothing'}")
         time.sleep(0.1)
-    docker("system", "prune", "--all", "--force", "--filter", f"until={_OLD}")
+    plenty = shutil.disk_usage(data).free > _ROOM
+    docker(
+        "system", "prune", "--all", "--force", *(["--filter", f"until={_OLD}"] if plenty else [])
+    )
 
 
 def _stop() -> None:
