@@ -17,6 +17,9 @@ Folders with a PROVIDER are found by looking; nothing lists them.
     client.list_runs(settings) -> list[RunRef]           newest first
     lower.price(plan, settings) -> float                 ceiling in US dollars
 
+    emulator.rehearse(settings, workspace, scenario, runner, say)
+        -> context manager of settings                   that reach a stand-in on loopback
+
     endpoint.check(*, workspace, name)                   raises, before a run, what deploy would
     endpoint.deploy(*, workspace, name, version, model, model_name, port) -> Endpoint
     endpoint.rollback(*, workspace, name) -> Endpoint    the version before the present one
@@ -28,6 +31,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
@@ -131,6 +135,26 @@ class Provider(NamedTuple):
         """The runs that this place knows, newest first."""
         runs: list[RunRef] = self._module("client").list_runs(settings)
         return runs
+
+    def rehearse(
+        self,
+        settings: Any,
+        workspace: Path,
+        scenario: str | None,
+        runner: str = "process",
+        say: Callable[[str], None] | None = None,
+    ) -> AbstractContextManager[Any]:
+        """Settings that reach a stand-in for this place while the block runs.
+
+        ``workspace`` is the rehearsal's own. Without a ``scenario`` nothing is started there: what
+        was rehearsed can be looked at. ``runner`` executes the steps; ``say`` hears, at the end,
+        of each call, and of what was not proved. Raises UnsupportedError, InputError.
+        """
+        self.require("rehearsal", "--rehearse")
+        stand_in: AbstractContextManager[Any] = self._module("emulator").rehearse(
+            settings, workspace, scenario, runner, say
+        )
+        return stand_in
 
     def endpoint(self) -> Any:
         """The module of the endpoint verbs. Raises UnsupportedError where nothing is served."""

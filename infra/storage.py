@@ -36,11 +36,11 @@ def difference(path: Path, expected: dict[str, list[Json]]) -> str:
     return next((name for name, file in found.items() if _sha256(file) != expected[name][1]), "")
 
 
-def write_whole(path: Path, text: str) -> None:
-    """Write ``text`` to ``path`` at once: a reader sees the old content or the new."""
+def write_whole(path: Path, content: str | bytes) -> None:
+    """Write ``content`` to ``path`` at once: a reader sees the old content or the new."""
     partial = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}")
     try:
-        partial.write_text(text, encoding="utf-8")
+        partial.write_bytes(content.encode() if isinstance(content, str) else content)
         partial.replace(path)
     except BaseException:
         partial.unlink(missing_ok=True)

@@ -36,6 +36,7 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
 def add_place(parser: argparse.ArgumentParser) -> None:
     """The flags of every verb that asks a provider about its runs."""
     parser.add_argument("--provider", default="local", metavar="NAME", help="where it runs")
+    parser.add_argument("--rehearse", action="store_true", help="what was rehearsed for it")
     add_settings(parser)
     parser.add_argument("--json", action="store_true", help="one JSON document on stdout")
 

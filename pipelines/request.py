@@ -41,10 +41,10 @@ class Prepared(NamedTuple):
 
 def prepare(arguments: argparse.Namespace) -> Prepared:
     """Read, bind, check and lower; sends nothing. Raises InputError and UnsupportedError."""
-    here = where(arguments, {"runner": arguments.runner})
-    place, common, own = here
-    workspace = here.workspace
-    document = compile.load(arguments.pipeline, workspace)
+    rehearsed = getattr(arguments, "rehearse", None)  # its stand-in has the runner
+    here = where(arguments, {} if rehearsed else {"runner": arguments.runner})
+    place, own = here.provider, here.own
+    document = compile.load(arguments.pipeline, here.home)
     plan = ir.read(document, _parameters(arguments, document))
     plan = _equipped(plan, arguments.gpu, arguments.spot)
     if arguments.step:
@@ -55,9 +55,9 @@ def prepare(arguments: argparse.Namespace) -> Prepared:
     place.check(plan)
     _afford(place, plan, own, arguments.max_cost)
     digest = plan.digest()
-    attempt = Ledger(workspace).attempt(digest, place.name)
+    attempt = Ledger(here.workspace).attempt(digest, place.name)
     request = place.lower(plan, own, run_id(plan.name, digest, attempt))
-    return Prepared(place, common, own, request, digest, attempt)
+    return Prepared(place, here.common, own, request, digest, attempt)
 
 
 def _parameters(arguments: argparse.Namespace, document: dict[str, Any]) -> dict[str, Json]:

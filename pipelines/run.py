@@ -6,6 +6,7 @@ import argparse
 import sys
 from typing import TYPE_CHECKING
 
+from infra.errors import InputError
 from pipelines import cli
 from pipelines.flags import add_flags
 
@@ -35,16 +36,21 @@ def run(arguments: argparse.Namespace) -> int:
     """Send what the flags ask for and watch it to its end. Raises TrefoilError."""
     from pipelines.request import prepare
 
+    if arguments.dry_run and arguments.rehearse:
+        raise InputError("--dry-run prints the request, --rehearse executes it; leave one out")
     prepared = prepare(arguments)
-    if arguments.rehearse:
-        prepared.provider.require("rehearsal", "--rehearse")
     if arguments.dry_run:
         return show(prepared.request)
     from pipelines.checks import check_endpoint
     from pipelines.watch import launch
 
-    check_endpoint(prepared.provider, prepared.workspace, prepared.request.plan)
-    return launch(prepared, arguments)
+    if not arguments.rehearse:
+        check_endpoint(prepared.provider, prepared.workspace, prepared.request.plan)
+        return launch(prepared, arguments)
+    runner, scenario = arguments.runner or "process", arguments.rehearse
+    place, workspace = prepared.provider, prepared.workspace
+    with place.rehearse(prepared.settings, workspace, scenario, runner, cli.say) as settings:
+        return launch(prepared._replace(settings=settings), arguments)
 
 
 def show(request: Request) -> int:

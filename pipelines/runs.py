@@ -26,8 +26,8 @@ def configure_why(parser: argparse.ArgumentParser) -> None:
 
 def status(arguments: argparse.Namespace) -> int:
     """Say where a run stands."""
-    here = where(arguments)
-    found = here.provider.status(here.run(arguments.run), here.own)
+    with where(arguments).reached() as here:
+        found = here.provider.status(here.run(arguments.run), here.own)
     if arguments.json:
         cli.answer(_data(found))
         return cli.DONE
@@ -39,21 +39,22 @@ def status(arguments: argparse.Namespace) -> int:
 
 def logs(arguments: argparse.Namespace) -> int:
     """Print what the steps of a run printed."""
-    here = where(arguments)
-    run = here.run(arguments.run)
-    lines = here.provider.logs(run, here.own, arguments.step, arguments.follow)
-    if arguments.json:
-        cli.answer([{"step": line.step, "text": line.text} for line in lines])
-        return cli.DONE
-    for line in lines:
-        print(line.text if arguments.step else f"{line.step:<12} {line.text}", flush=True)
+    with where(arguments).reached() as here:
+        run = here.run(arguments.run)
+        lines = here.provider.logs(run, here.own, arguments.step, arguments.follow)
+        if arguments.json:
+            cli.answer([{"step": line.step, "text": line.text} for line in lines])
+            return cli.DONE
+        for line in lines:
+            print(line.text if arguments.step else f"{line.step:<12} {line.text}", flush=True)
     return cli.DONE
 
 
 def list_runs(arguments: argparse.Namespace) -> int:
     """List the runs of a place, newest first."""
-    place, _, own = where(arguments)
-    found = [place.status(run, own) for run in place.list_runs(own)]
+    with where(arguments).reached() as here:
+        place, own = here.provider, here.own
+        found = [place.status(run, own) for run in place.list_runs(own)]
     if arguments.json:
         cli.answer([_data(each) for each in found])
         return cli.DONE
@@ -64,9 +65,9 @@ def list_runs(arguments: argparse.Namespace) -> int:
 
 def cancel(arguments: argparse.Namespace) -> int:
     """End a run; to end one that has ended is no mistake."""
-    here = where(arguments)
-    run = here.run(arguments.run)
-    ended = here.provider.cancel(run, here.own)
+    with where(arguments).reached() as here:
+        run = here.run(arguments.run)
+        ended = here.provider.cancel(run, here.own)
     if arguments.json:
         cli.answer({"run_id": run.run_id, "cancelled": ended})
     else:
@@ -76,9 +77,9 @@ def cancel(arguments: argparse.Namespace) -> int:
 
 def why(arguments: argparse.Namespace) -> int:
     """Say why a step ran, or that nothing changed since it ran before."""
-    here = where(arguments)
-    run = here.run(arguments.run)
-    reasons = here.provider.why(run, here.own, arguments.step)
+    with where(arguments).reached() as here:
+        run = here.run(arguments.run)
+        reasons = here.provider.why(run, here.own, arguments.step)
     if arguments.json:
         document: Json = {"run_id": run.run_id, "step": arguments.step, "reasons": [*reasons]}
         cli.answer(document)

@@ -27,8 +27,12 @@ def launch(prepared: Prepared, arguments: argparse.Namespace) -> int:
     _note(prepared, "submitted")
     for note in prepared.request.notes:
         cli.say(f"note: {note}")
-    with _tracked(prepared, context):
-        last = _follow(prepared, run)
+    try:
+        with _tracked(prepared, context):
+            last = _follow(prepared, run)
+    except KeyboardInterrupt:
+        cli.say(f"no longer watched; the same command watches {run.run_id} again")
+        return cli.INTERRUPTED
     if last.state in FINAL:
         _note(prepared, "finished", last)
     _close_tracking(_spool(prepared), last)

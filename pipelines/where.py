@@ -1,10 +1,15 @@
-"""Where a verb acts: the provider and the settings that its flags name, and the run it is about."""
+"""Where a verb acts: the provider and the settings that its flags name, and the run it is about.
+
+A rehearsal has a workspace of its own inside the person's, with its own ledger, runs and tracking
+database: nothing of it counts for a real run.
+"""
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,16 +22,29 @@ from pipelines.flags import pair
 
 
 class Where(NamedTuple):
-    """A provider, the settings of all, and those that are its own."""
+    """A provider, the settings of all, and those that are its own.
+
+    ``home`` is the person's workspace, which a rehearsal's lies in.
+    """
 
     provider: Provider
     common: settings.Settings
     own: Any
+    home: Path
 
     @property
     def workspace(self) -> Path:
         """The workspace, as the settings say it."""
         return Path(self.common.workspace)
+
+    @contextlib.contextmanager
+    def reached(self) -> Iterator[Where]:
+        """Reach the place to look at its runs, or the stand-in that an earlier rehearsal left."""
+        if self.workspace == self.home:
+            yield self
+            return
+        with self.provider.rehearse(self.own, self.workspace, None) as own:
+            yield self._replace(own=own)
 
     def run(self, run_id: str | None) -> RunRef:
         """The run of that id, else the newest. Raises InputError where there is none."""
@@ -41,9 +59,17 @@ class Where(NamedTuple):
 def where(arguments: argparse.Namespace, flags: Mapping[str, Any] | None = None) -> Where:
     """What --provider, --settings, the environment, --set and ``flags`` of a verb's own name.
 
-    Raises InputError.
+    Raises InputError, and UnsupportedError where there is nothing to --rehearse.
     """
     provider = providers.get(arguments.provider)
     given = dict(pair("--set", text) for text in arguments.set)
     given |= {name: value for name, value in (flags or {}).items() if value is not None}
-    return Where(provider, *settings.load(provider, arguments.settings, os.environ, given))
+    common, own = settings.load(provider, arguments.settings, os.environ, given)
+    home = Path(common.workspace)
+    if getattr(arguments, "rehearse", None):
+        provider.require("rehearsal", "--rehearse")
+        apart = str(home / "rehearsal" / provider.name)
+        tracking = common.tracking_uri if common.tracking_uri == "none" else ""
+        common = common._replace(workspace=apart, tracking_uri=tracking)
+        own = own._replace(workspace=apart)
+    return Where(provider, common, own, home)

@@ -43,7 +43,9 @@ class Scheduler:
         self._runner = runner
         self._ingredients = Ingredients(workspace, self._results, runner)
         self._context = context
-        self._news: queue.SimpleQueue[Event | tuple[Step, str, Outcome]] = queue.SimpleQueue()
+        self._news: queue.SimpleQueue[Event | tuple[Step, str, Outcome] | None] = (
+            queue.SimpleQueue()
+        )
         self._attempts = Attempts(
             request.run_id, runner, settings.grace, directory, context, self._news.put
         )
@@ -60,19 +62,34 @@ class Scheduler:
         SIGINT and SIGTERM end the running steps, which may save themselves; steps that always
         run (exit handlers) go on, or still begin. A second signal ends those too.
         """
-        with _Interrupt(self._interrupted):
+        with _Interrupt(self.interrupt):
             started = time.monotonic()
             yield self._record(Event("", "running"))
             while self._waiting or self._running:
                 yield from self._start_what_can()
                 if self._running:
                     news = self._news.get()
+                    if news is None:
+                        return
                     if isinstance(news, Event):  # a retry
                         yield self._record(news)
                     else:
                         yield self._finish(*news)
             yield self._record(self._conclusion(time.monotonic() - started))
             self._ingredients.remember()
+
+    def interrupt(self) -> None:
+        """End the running steps as a signal does; from any thread."""
+        self._signals += 1
+        if self._signals == 1:
+            self._attempts.stop()
+        else:
+            self._attempts.kill()
+
+    def halt(self) -> None:
+        """Stop where it stands, as if this process were killed; from any thread."""
+        self._news.put(None)
+        self._attempts.kill()
 
     def abandon(self) -> None:
         """End whatever still runs, at once; nothing does after a run's natural end."""
@@ -192,13 +209,6 @@ class Scheduler:
             message, code = self._results.messages[failed[0]], self._codes[failed[0]]
             return Event("", "failed", seconds, message, code=code)
         return Event("", "succeeded", seconds)
-
-    def _interrupted(self) -> None:
-        self._signals += 1
-        if self._signals == 1:
-            self._attempts.stop()
-        else:
-            self._attempts.kill()
 
 
 class _Interrupt:

@@ -25,9 +25,9 @@ def report(arguments: argparse.Namespace) -> int:
     from pipelines.report.facts import gather
     from pipelines.report.page import page
 
-    here = where(arguments)
-    run = here.run(arguments.run)
-    facts = gather(here.provider, here.own, run, here.workspace)
+    with where(arguments).reached() as here:
+        run = here.run(arguments.run)
+        facts = gather(here.provider, here.own, run, here.workspace)
     file = arguments.out or here.workspace / "reports" / f"{run.run_id}.html"
     _write(file, page(facts))
     for note in facts.problems:

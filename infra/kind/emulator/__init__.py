@@ -1,0 +1,109 @@
+"""Kubeflow Pipelines on loopback, for rehearsals.
+
+kubeflow.py     the API: calls, experiments, runs       description.py  what calls there are
+runs.py         what it tells of a run and its tasks    pipeline.py     whether it takes a pipeline
+store.py        the metadata store                      page.py         logs, pods, artefacts
+refusal.py      how it refuses                          scenarios.toml  what goes wrong
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from infra.errors import InputError
+from infra.kind import KindSettings
+from infra.local import LocalSettings
+from infra.plan import Plan
+from infra.rehearsal import scenario as scenarios
+
+_SCENARIOS = Path(__file__).with_name("scenarios.toml")
+_POLL = 0.1
+_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_NOT_PROVED = (
+    "that images can be pulled and pods scheduled, nor limits, secrets, claims and accelerators",
+    "that KFP stops what has not begun once a step has failed: here, other branches go on",
+    "MLflow in the cluster: steps told their tracking to a database of this rehearsal",
+)
+
+
+@contextlib.contextmanager
+def rehearse(
+    settings: KindSettings,
+    workspace: Path,
+    scenario: str | None,
+    runner: str = "process",
+    say: Callable[[str], None] | None = None,
+) -> Iterator[KindSettings]:
+    """Serve while the block runs; yields settings that reach this. See infra.rehearsal.
+
+    Without a ``scenario`` what was rehearsed before can be looked at, and nothing is started.
+    Raises InputError at an unknown scenario.
+    """
+    chosen = scenarios.load(_SCENARIOS, scenario or "plain")
+    import threading
+
+    warm = threading.Thread(target=_load, daemon=True)
+    warm.start()  # the SDK takes half a second of its own
+    from infra.kind.emulator.kubeflow import Kubeflow, World
+    from infra.kind.emulator.runs import Run
+    from infra.rehearsal.faults import Faults
+    from infra.rehearsal.server import Log, serving
+
+    folder = workspace / "kubeflow"
+
+    def environment(run: Run) -> tuple[Plan, dict[str, str]]:
+        from infra.kind.emulator.tracking import told
+
+        return told(run, workspace, plugin=bool(chosen.get("plugin")))
+
+    log = Log(workspace / "requests.jsonl", _short)
+    world = World(
+        folder=folder,
+        execution=LocalSettings(workspace=str(folder), runner=runner),  # type: ignore[arg-type]
+        scenario=chosen,
+        environment=environment,
+        version=chosen.get("version") or _version(),
+        looking=scenario is None,
+    )
+    kubeflow = Kubeflow(world)
+    changed = {"start_deadline": chosen["start_deadline"]} if "start_deadline" in chosen else {}
+    try:
+        with serving(kubeflow.answer, log, Faults(chosen.get("faults", ()))) as host:
+            yield settings._replace(host=host, poll=_POLL, **changed)
+    finally:
+        kubeflow.close()
+        if say and scenario:
+            for line in _summary(scenario, chosen["words"], log.told(), runner):
+                say(line)
+
+
+def _summary(scenario: str, words: str, calls: list[str], runner: str) -> Iterator[str]:
+    what = "containers" if runner == "docker" else "processes of this environment"
+    yield f"rehearsed, scenario {scenario}: {words}. Steps ran as {what}. The calls:"
+    yield from (f"  {call}" for call in calls)
+    yield "not proved:"
+    yield from (f"  {line}" for line in _NOT_PROVED)
+
+
+def _load() -> None:
+    with contextlib.suppress(ImportError):
+        import kfp  # noqa: F401
+
+
+def _short(path: str) -> str:
+    """A path without what is different in every run."""
+    if path.startswith("/artifacts/"):
+        return "/artifacts/..."
+    return _ID.sub("ID", path)
+
+
+def _version() -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("kfp")
+    except PackageNotFoundError:
+        raise InputError("a rehearsal needs kfp: run `make setup`") from None

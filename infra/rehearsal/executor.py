@@ -1,0 +1,99 @@
+"""Runs plans for real, in a stand-in's name, by the engine of the local provider.
+
+A run goes on in a thread until it has ended, is cancelled, or the stand-in is closed; what was
+closed goes on where it stopped when it is started again.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from infra.cache import Entry
+from infra.errors import ProviderError, TrefoilError
+from infra.history import Moment, moment
+from infra.local import LocalSettings
+from infra.local.lower import lower
+from infra.local.rundir import RunDirectory
+from infra.local.runner import choose
+from infra.local.scheduler import Scheduler
+from infra.plan import Event, Plan
+
+Tell = Callable[[Event], None]
+
+
+class Execution:
+    """One run: what of it is on disk, and the thread that goes on with it."""
+
+    def __init__(self, workspace: Path, key: str) -> None:
+        """``key`` names it in the workspace."""
+        self._directory = RunDirectory(workspace, key)
+        self._scheduler: Scheduler | None = None
+        self._thread: threading.Thread | None = None
+        self.error = ""
+
+    def start(
+        self,
+        plan: Plan,
+        run_id: str,
+        settings: LocalSettings,
+        environment: Mapping[str, str],
+        tell: Tell,
+    ) -> None:
+        """Begin, or go on; ``tell`` hears of each event in the thread that drives the run.
+
+        ``environment`` is laid under that of each step. Raises TrefoilError where it cannot begin.
+        """
+        request = lower(_here(plan), settings, run_id)
+        runner = choose(settings, request.plan)
+        if not self._directory.acquire():
+            raise ProviderError(f"another rehearsal executes {run_id} just now; wait for its end")
+        self._directory.write_request(request.body)
+        self._scheduler = Scheduler(request, settings, runner, self._directory, lambda: environment)
+        self._thread = threading.Thread(target=self._drive, args=(self._scheduler, tell))
+        self._thread.start()
+
+    def cancel(self) -> None:
+        """Ask the steps to end; those that always run still do."""
+        if self._scheduler:
+            self._scheduler.interrupt()
+
+    def close(self) -> None:
+        """Stop where it stands, and wait for that."""
+        if self._scheduler and self._thread:
+            self._scheduler.halt()
+            self._thread.join()
+
+    def moments(self) -> list[Moment]:
+        """What happened so far, with times."""
+        return [moment(line) for line in self._directory.lines()]
+
+    def log(self, step: str) -> list[Path]:
+        """The log of each attempt of a step."""
+        place = self._directory.step(step)
+        return [place.log(number) for number in place.attempts()]
+
+    def entry(self, step: str) -> Entry | None:
+        """What a step left, if it has ended well."""
+        return self._directory.step(step).entry()
+
+    def _drive(self, scheduler: Scheduler, tell: Tell) -> None:
+        try:
+            for event in scheduler.events():
+                tell(event)
+        except TrefoilError as error:
+            self.error = str(error)
+            tell(Event("", "failed", message=str(error), code=error.exit_code))
+        finally:
+            scheduler.abandon()
+            self._directory.release()
+
+
+def _here(plan: Plan) -> Plan:
+    """The plan without what a rehearsal has none of: accelerators, and more than one machine."""
+    steps = []
+    for step in plan.steps:
+        asked = step.resources._replace(accelerator=None, accelerators=0, nodes=1)
+        steps.append(step._replace(resources=asked))
+    return plan._replace(steps=tuple(steps))
