@@ -209,8 +209,8 @@ def _require(server: Server, run: RunRef, settings: KindSettings) -> Found:
     found = server.find(experiment, run.run_id) if experiment else None
     if found is None:
         raise InputError(
-            f"there is no run {run.run_id} in the experiment {settings.experiment} of {server.host}; "
-            "see: python -m pipelines list --provider kind"
+            f"there is no run {run.run_id} in the experiment {settings.experiment} of "
+            f"{server.host}; see: python -m pipelines list --provider kind"
         )
     return found
 
