@@ -75,10 +75,9 @@ def logs(run: RunRef, settings: KindSettings, step: str, follow: bool) -> Iterat
         ended = run_state(found) in FINAL
         for name, task in _tasks(server, found).items():
             if step in ("", name):
-                lines = pages.lines(task)
-                whole = lines if ended or not follow or task.state in FINAL else lines[:-1]
-                yield from (LogLine(name, line) for line in whole[printed.get(name, 0) :])
-                printed[name] = len(whole)
+                lines = pages.lines(task, whole=ended or not follow)
+                yield from (LogLine(name, line) for line in lines[printed.get(name, 0) :])
+                printed[name] = len(lines)
         if ended or not follow:
             return
         time.sleep(settings.poll)

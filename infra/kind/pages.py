@@ -27,14 +27,17 @@ class Pages:
         self._server = server
         self._query = {"podnamespace": settings.namespace, "runid": run["run_id"]}
 
-    def lines(self, task: Task) -> list[str]:
-        """What a step printed in all its attempts; what is gone with its pod is left out."""
+    def lines(self, task: Task, whole: bool = True) -> list[str]:
+        """What a step printed in all its attempts; what is gone with its pod is left out.
+
+        With ``whole`` also a last line that has no end yet.
+        """
         pods = [*task.failures, *([task.pod] if task.pod and task.launched else [])]
         found = (
             self._server.page("/k8s/pod/logs", {"podname": pod, **self._query}) for pod in pods
         )
-        text = (each.decode(errors="replace") for each in found if each)
-        return [line for each in text for line in each.splitlines()]
+        text = "".join(each.decode(errors="replace") for each in found if each)
+        return (text if whole else text[: text.rfind("\n") + 1]).splitlines()
 
     def obstacle(self, task: Task) -> str:
         """Why a step's pod does not start, in Kubernetes' words; empty where it does not say."""
