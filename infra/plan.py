@@ -14,6 +14,9 @@ from types import MappingProxyType
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
+Kind = Literal[
+    "text", "parameter", "input_path", "output_path", "output_file", "run", "executor_input"
+]
 State = Literal["waiting", "running", "succeeded", "cached", "skipped", "failed", "cancelled"]
 
 SCHEMA = 1
@@ -36,9 +39,7 @@ class Token(NamedTuple):
     ``executor_input`` is all of it as KFP's ExecutorInput JSON, for lightweight components.
     """
 
-    kind: Literal[
-        "text", "parameter", "input_path", "output_path", "output_file", "run", "executor_input"
-    ]
+    kind: Kind
     text: str
 
 

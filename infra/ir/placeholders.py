@@ -8,18 +8,23 @@ from collections.abc import Collection, Iterator
 from typing import Any
 
 from infra.errors import InputError, short
-from infra.plan import Argument, Token
+from infra.plan import Argument, Kind, Token
 
 _PLACEHOLDER = re.compile(r"\{\{\$(.*?)\}\}", re.DOTALL)
-_FORMS: tuple[tuple[re.Pattern[str], str], ...] = (
-    (re.compile(r"\.inputs\.parameters\['([^']+)'\]"), "parameter"),
-    (re.compile(r"\.inputs\.artifacts\['([^']+)'\](?:\.path|\.uri)?"), "input_path"),
-    (re.compile(r"\.outputs\.artifacts\['([^']+)'\]\.(?:path|uri)"), "output_path"),
-    (re.compile(r"\.outputs\.parameters\['([^']+)'\]\.output_file"), "output_file"),
-    (re.compile(r"\.(pipeline_job_name|pipeline_job_resource_name|pipeline_job_uuid)"), "run"),
-    (re.compile(r"\.(pipeline_task_name|pipeline_task_uuid)"), "run"),
-    (re.compile("()"), "executor_input"),
-)
+_FIELD = re.compile(r"\.(\w+)\.(\w+)\['([^']+)'\](?:\.(\w+))?")
+_KINDS: dict[tuple[str, str, str | None], Kind] = {
+    ("inputs", "parameters", None): "parameter",
+    ("inputs", "artifacts", "path"): "input_path",
+    ("inputs", "artifacts", "uri"): "input_path",
+    ("inputs", "artifacts", None): "input_path",  # a list of them, whole
+    ("outputs", "artifacts", "path"): "output_path",
+    ("outputs", "artifacts", "uri"): "output_path",
+    ("outputs", "parameters", "output_file"): "output_file",
+}
+_RUN = {
+    ".pipeline_job_name", ".pipeline_job_resource_name", ".pipeline_job_uuid",
+    ".pipeline_task_name", ".pipeline_task_uuid",
+}  # fmt: skip
 _STRUCTURED = ('{"Concat": ', '{"IfPresent": ')
 
 
@@ -53,11 +58,16 @@ def parse_argument(text: str, where: str) -> Argument:
 
 
 def _token(body: str, where: str) -> Token:
-    for form, kind in _FORMS:
-        if match := form.fullmatch(body):
-            return Token(kind, match.group(1))  # type: ignore[arg-type]
-    shown = short(f"{{{{${body}}}}}")
-    raise InputError(f"{where} has a placeholder that Trefoil does not know: {shown}")
+    if not body:
+        return Token("executor_input", "")
+    if body in _RUN:
+        return Token("run", body[1:])
+    match = _FIELD.fullmatch(body)
+    kind = _KINDS.get((match[1], match[2], match[4])) if match else None
+    if match is None or kind is None:
+        shown = short(f"{{{{${body}}}}}")
+        raise InputError(f"{where} has a placeholder that Trefoil does not know: {shown}")
+    return Token(kind, match[3])
 
 
 def _words(node: Any, given: Collection[str]) -> Iterator[str]:
