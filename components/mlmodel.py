@@ -31,6 +31,7 @@ _CODE = (
     "components/serving/operations.py",
     "training/__init__.py",
     "training/errors.py",
+    "training/files.py",
 )
 _NEEDED = ("mlflow", "numpy", "onnxruntime")
 

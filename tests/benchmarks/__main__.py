@@ -12,6 +12,7 @@ import sys
 TABLES = (
     "startup",
     "orchestration",
+    "rehearsal",
     "containers",
     "main_job",
     "training",
