@@ -27,8 +27,8 @@ def configure_stop(parser: argparse.ArgumentParser) -> None:
 
 def endpoints(arguments: argparse.Namespace) -> int:
     """List the endpoints and how they are."""
-    here = where(arguments)
-    found = here.provider.endpoint().endpoints(workspace=here.workspace)
+    with where(arguments).reached() as here:
+        found = here.provider.endpoint().endpoints(workspace=here.workspace)
     if arguments.json:
         cli.answer([dataclasses.asdict(each) for each in found])
     elif found:
@@ -40,8 +40,8 @@ def endpoints(arguments: argparse.Namespace) -> int:
 
 def stop(arguments: argparse.Namespace) -> int:
     """End an endpoint's server, once its requests are answered."""
-    here = where(arguments)
-    found = here.provider.endpoint().stop(workspace=here.workspace, name=arguments.name)
+    with where(arguments).reached() as here:
+        found = here.provider.endpoint().stop(workspace=here.workspace, name=arguments.name)
     if arguments.json:
         cli.answer(dataclasses.asdict(found))
     else:

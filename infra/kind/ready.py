@@ -11,6 +11,8 @@ from infra.kind.endpoint_manifests import Release, deployment_name, labels
 
 _POLL = 0.5
 _LINES = 15
+_STARTS = 3
+"""How often a container may be started again; with Kubernetes' pauses that is after a minute."""
 
 
 def until_ready(cluster: Cluster, name: str, release: Release, deadline: float) -> None:
@@ -18,10 +20,13 @@ def until_ready(cluster: Cluster, name: str, release: Release, deadline: float) 
     full = deployment_name(name, release)
     end = time.monotonic() + deadline
     while not ready(cluster.find("Deployment", full)):
+        pods = cluster.all("Pod", labels(name, release))
+        if any(map(_hopeless, pods)):
+            raise ProviderError(f"version {release.version} fails: {_reason(cluster, pods)}")
         if time.monotonic() > end:
             raise ProviderError(
                 f"version {release.version} is not ready after {deadline:g} s: "
-                f"{_reason(cluster, name, release)}"
+                f"{_reason(cluster, pods)}"
             )
         time.sleep(_POLL)
 
@@ -36,8 +41,12 @@ def ready(found: Object | None) -> bool:
     return bool(seen and status.get("availableReplicas", 0) >= wanted)
 
 
-def _reason(cluster: Cluster, name: str, release: Release) -> str:
-    pods = cluster.all("Pod", labels(name, release))
+def _hopeless(pod: Object) -> bool:
+    """Whether a container of the pod ends badly however often it is started."""
+    return any(each.get("restartCount", 0) >= _STARTS for each in _containers(pod))
+
+
+def _reason(cluster: Cluster, pods: list[Object]) -> str:
     for pod in pods:
         for words in pod_reasons(pod):
             return words + _log(cluster, pod)
@@ -46,9 +55,7 @@ def _reason(cluster: Cluster, name: str, release: Release) -> str:
 
 def _log(cluster: Cluster, pod: Object) -> str:
     """The last lines of its first container that ended badly, fetching ones before serving ones."""
-    status = pod.get("status", {})
-    both = (*status.get("initContainerStatuses", []), *status.get("containerStatuses", []))
-    for each in both:
+    for each in _containers(pod):
         last, now = each.get("lastState", {}), each.get("state", {})
         ended = last.get("terminated") or now.get("terminated")
         if ended and ended.get("exitCode"):
@@ -56,3 +63,8 @@ def _log(cluster: Cluster, pod: Object) -> str:
             lines = cluster.log(pod["metadata"]["name"], each["name"], previous, _LINES)
             return "".join(f"\n    {line}" for line in lines)
     return ""
+
+
+def _containers(pod: Object) -> list[Object]:
+    status = pod.get("status", {})
+    return [*status.get("initContainerStatuses", []), *status.get("containerStatuses", [])]

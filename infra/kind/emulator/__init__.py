@@ -3,12 +3,14 @@
 kubeflow.py     the API: calls, experiments, runs       description.py  what calls there are
 runs.py         what it tells of a run and its tasks    pipeline.py     whether it takes a pipeline
 store.py        the metadata store                      page.py         logs, pods, artefacts
+kubernetes/     the API that the step deploy acts by, with pods that run
 refusal.py      how it refuses                          scenarios.toml  what goes wrong
 """
 
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -22,9 +24,12 @@ from infra.rehearsal import scenario as scenarios
 _SCENARIOS = Path(__file__).with_name("scenarios.toml")
 _POLL = 0.1
 _ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_LEADING = ("KUBECONFIG", "KUBERNETES_SERVICE_HOST")
+"""What a cluster is found by."""
 _NOT_PROVED = (
     "that images can be pulled and pods scheduled, nor limits, secrets, claims and accelerators",
     "that KFP stops what has not begun once a step has failed: here, other branches go on",
+    "that pods of an endpoint can be pulled and reach each other: they ran as processes, and ended",
     "MLflow in the cluster: steps told their tracking to a database of this rehearsal",
 )
 
@@ -48,6 +53,7 @@ def rehearse(
     warm = threading.Thread(target=_load, daemon=True)
     warm.start()  # the SDK takes half a second of its own
     from infra.kind.emulator.kubeflow import Kubeflow, World
+    from infra.kind.emulator.kubernetes import Kubernetes
     from infra.kind.emulator.runs import Run
     from infra.rehearsal.faults import Faults
     from infra.rehearsal.server import Log, serving
@@ -68,16 +74,39 @@ def rehearse(
         version=chosen.get("version") or _version(),
         looking=scenario is None,
     )
-    kubeflow = Kubeflow(world)
+    kubernetes, faults = Kubernetes(workspace / "kubernetes"), Faults(chosen.get("faults", ()))
     changed = {"start_deadline": chosen["start_deadline"]} if "start_deadline" in chosen else {}
+    with (
+        contextlib.closing(kubernetes),
+        serving(kubernetes.answer, log, faults) as address,
+        _chosen(workspace / "kubernetes", address),
+    ):
+        kubeflow = Kubeflow(world)
+        try:
+            with serving(kubeflow.answer, log, faults) as host:
+                yield settings._replace(host=host, poll=_POLL, **changed)
+        finally:
+            kubeflow.close()
+            if say and scenario:
+                lines = _summary(scenario, chosen["words"], log.told(), runner)
+                for line in (*lines, *kubernetes.served()):
+                    say(line)
+
+
+@contextlib.contextmanager
+def _chosen(folder: Path, address: str) -> Iterator[None]:
+    """Let whatever looks for a cluster, here and in steps, find this one and never a person's."""
+    from infra.kind.emulator.kubernetes import write_kubeconfig
+
+    file = write_kubeconfig(folder / f"kubeconfig.{address.rpartition(':')[2]}", address)
+    before = {name: os.environ.pop(name, None) for name in _LEADING}
+    os.environ["KUBECONFIG"] = str(file.resolve())
     try:
-        with serving(kubeflow.answer, log, Faults(chosen.get("faults", ()))) as host:
-            yield settings._replace(host=host, poll=_POLL, **changed)
+        yield
     finally:
-        kubeflow.close()
-        if say and scenario:
-            for line in _summary(scenario, chosen["words"], log.told(), runner):
-                say(line)
+        file.unlink()
+        del os.environ["KUBECONFIG"]
+        os.environ.update({name: value for name, value in before.items() if value is not None})
 
 
 def _summary(scenario: str, words: str, calls: list[str], runner: str) -> Iterator[str]:

@@ -6,9 +6,10 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
-from infra.kind.emulator.description import Operation, Wrong, operations
+from infra.kind.emulator.description import Operation, operations
 from infra.kind.emulator.description import check as check_value
 from infra.kind.emulator.refusal import INVALID, NOT_FOUND, UNIMPLEMENTED, Refused
+from infra.rehearsal.openapi import Wrong
 from infra.rehearsal.server import Call
 
 Document = dict[str, Any]

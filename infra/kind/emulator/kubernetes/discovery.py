@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, TypeAlias
 
 Place: TypeAlias = Mapping[str, str | None]
-"""A path's parts: base, namespace, plural, name and sub, as far as it has them."""
+"""A path's parts: base, namespace, plural, name, sub and rest, as far as it has them."""
 
 _KINDS = {
     "v1": {
@@ -25,7 +25,7 @@ _KINDS = {
 _OF_THE_CLUSTER = {"Namespace", "Node", "PersistentVolume", "CustomResourceDefinition"}
 _PATH = re.compile(
     r"(?P<base>/api/v1|/apis/[^/]+/[^/]+)(?:/namespaces/(?P<namespace>[^/]+)(?=/.))?"
-    r"/(?P<plural>[^/]+)(?:/(?P<name>[^/]+))?(?:/(?P<sub>[^/]+))?"
+    r"/(?P<plural>[^/]+)(?:/(?P<name>[^/]+))?(?:/(?P<sub>[^/]+)(?P<rest>/.*)?)?"
 )
 
 
@@ -48,6 +48,13 @@ def place(path: str) -> Place:
     if match is None or match["plural"] not in _KINDS.get(group_of(match["base"]), {}).values():
         raise Refused(404, "NotFound", "the server could not find the requested resource")
     return match.groupdict()
+
+
+def path_of(body: Mapping[str, Any]) -> str:
+    """Where an object belongs."""
+    group, kind = body["apiVersion"], body["kind"]
+    inside = "" if kind in _OF_THE_CLUSTER else f"/namespaces/{body['metadata']['namespace']}"
+    return f"{_base(group)}{inside}/{_KINDS[group][kind]}/{body['metadata']['name']}"
 
 
 def kind_of(at: Place) -> str:

@@ -1,0 +1,34 @@
+"""What a cluster refuses to keep: what is no object of its kind, and what breaks our own rules."""
+
+from __future__ import annotations
+
+from infra.kind.cluster import podrules, rules
+from infra.kind.emulator.kubernetes.discovery import Refused
+from infra.kind.emulator.kubernetes.objects import Object, Objects
+from infra.rehearsal.openapi import Wrong, check
+from infra.rehearsal.server import Call
+
+
+def admit(call: Call, body: Object, objects: Objects) -> None:
+    """Raises Refused (422) naming the field, or the container, and what is wrong with it."""
+    from kubernetes.client import models
+
+    kind, name = body["kind"], body["metadata"]["name"]
+    if "apply" in call.headers.get("Content-Type", "") and "fieldManager" not in call.query:
+        raise Refused(422, "Invalid", "fieldManager: is required for apply patch")
+    try:
+        check(body, f"V1{kind}", models, kind)
+    except Wrong as wrong:
+        raise Refused(422, "Invalid", f'{kind} "{name}" is invalid: {wrong}') from None
+    known = kind == "Service" and call.path in objects.by_path  # it may come to lead nowhere
+    if broken := [] if known else rules.problems([body], _beside(objects)):
+        raise Refused(422, "Invalid", f'{kind} "{name}" is invalid: {"; ".join(broken)}')
+
+
+def _beside(objects: Objects) -> rules.Beside:
+    with objects.lock:
+        there = list(objects.by_path.values())
+    return rules.Beside(
+        names=frozenset(f"{each['kind']}/{each['metadata']['name']}" for each in there),
+        pods=tuple(podrules.labels(each) for each in there if podrules.template(each)),
+    )
