@@ -135,9 +135,7 @@ def goals(
         )
         word = "reached" if ratio <= goal.most else "NOT REACHED"
         name = f"({goal.name} - {goal.plus:g})" if goal.plus else goal.name
-        rows.append(
-            f"{figure} of {name} / {goal.over}: {ratio:.3f}, goal <= {goal.most:g}: {word}"
-        )
+        rows.append(f"{figure} of {name} / {goal.over}: {ratio:.3f}, goal <= {goal.most:g}: {word}")
     return rows
 
 
