@@ -2,7 +2,8 @@
 
 The floor is five ``docker run --rm``, one after the other, of the same command with its files
 mounted. BENCH_IMAGE is an image that is here and has Python in it (default python:3.11-slim);
-kfp.local would pull one that is not.
+kfp.local would pull one that is not. BENCH_NETWORK is the network of all (default bridge): what
+making one takes is a good part of a container's start.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ def main(argv: list[str] | None = None) -> None:
     """Print the table; without Docker or the image, why there is none."""
     arguments = flags(argv, rounds=7)
     image = os.environ.get("BENCH_IMAGE", "python:3.11-slim")
+    network = os.environ.get("BENCH_NETWORK", "bridge")
     try:
         if not docker.identities([image]):
             raise InputError(f"the image {image} is not here; name one that is by BENCH_IMAGE")
@@ -37,16 +39,16 @@ def main(argv: list[str] | None = None) -> None:
         print(f"not measured: {error}")
         return
     with tempfile.TemporaryDirectory() as folder:
-        found = in_turns(_contenders(Path(folder), image), arguments.rounds)
+        found = in_turns(_contenders(Path(folder), image, network), arguments.rounds)
     tell(found, FLOOR, {"wall": GOALS}, (), arguments.json)
 
 
-def _contenders(place: Path, image: str) -> list[Contender]:
+def _contenders(place: Path, image: str, network: str) -> list[Contender]:
     workspace, pipeline = place / "workspace", place / "noop.yaml"
     text = NOOP.read_text(encoding="utf-8").replace("python:3.11-slim", image)
     pipeline.write_text(text.replace("- python\n", "- python3\n"))
     ours = [PYTHON, "-m", "pipelines.run", "--pipeline", str(pipeline), "--runner", "docker"]
-    environment = {"TREFOIL_WORKSPACE": str(workspace), "TREFOIL_NETWORK": "none"}
+    environment = {"TREFOIL_WORKSPACE": str(workspace), "TREFOIL_NETWORK": network}
 
     def forget() -> None:
         """A fresh workspace, but for the IR."""
@@ -56,7 +58,7 @@ def _contenders(place: Path, image: str) -> list[Contender]:
 
     once(Contender(OURS, ours, environment=environment))
     script = place / "floor.sh"
-    run = f"docker run --rm --network none -v {place}:/files {image} python3 -c"
+    run = f"docker run --rm --network {network} -v {place}:/files {image} python3 -c"
     lines = [f"{run} {shlex.quote(FIRST)} /files/f0"]
     lines += [f"{run} {shlex.quote(NEXT)} /files/f{at} /files/f{at + 1}" for at in range(4)]
     script.write_text("\n".join(["set -e", *lines]))
@@ -64,7 +66,7 @@ def _contenders(place: Path, image: str) -> list[Contender]:
         Contender(FLOOR, ["sh", str(script)]),
         Contender(OURS, ours, forget, environment),
         Contender(CACHED, ours, environment=environment),
-        Contender(PEER, [PYTHON, str(KFP), str(place / "kfp"), image], folder=place),
+        Contender(PEER, [PYTHON, str(KFP), str(place / "kfp"), image, network], folder=place),
     ]
 
 

@@ -1,4 +1,4 @@
-"""Five steps that do nothing, by kfp.local's DockerRunner: ``kfp_docker_five.py FOLDER IMAGE``.
+"""Five steps that do nothing, by kfp.local's DockerRunner: ``kfp_docker_five.py FOLDER IMAGE NETWORK``.
 
 Without artefacts: this runner does not hand those of a container component on (kfp 2.17).
 """
@@ -26,5 +26,5 @@ def five():
 
 
 logging.disable(logging.CRITICAL)
-local.init(runner=local.DockerRunner(), pipeline_root=sys.argv[1])
+local.init(runner=local.DockerRunner(network_mode=sys.argv[3]), pipeline_root=sys.argv[1])
 five()
