@@ -1,4 +1,4 @@
-"""Five steps that do nothing, by kfp.local's DockerRunner: ``kfp_docker_five.py FOLDER IMAGE NETWORK``.
+"""Five steps that do nothing, by kfp.local's DockerRunner: ``kfp_docker_five.py FOLDER IMAGE NET``.
 
 Without artefacts: this runner does not hand those of a container component on (kfp 2.17).
 """
