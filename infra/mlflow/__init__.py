@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import gc
-import logging
 import os
 import sys
 import warnings
@@ -56,6 +55,8 @@ def connect(uri: str) -> MlflowClient:
     Raises InputError (no such address, a database of another version), CredentialsError, and
     ProviderError where nothing answers.
     """
+    import logging  # costs a run that tracks nothing more than its own bookkeeping
+
     for name, value in _DEFAULTS.items():
         os.environ.setdefault(name, value)
     logging.getLogger("alembic").setLevel(logging.WARNING)
