@@ -25,6 +25,9 @@ def main() -> None:
     parser.add_argument("--endpoint", required=True, help="name of the endpoint")
     parser.add_argument("--url", type=Path, required=True, help="file to write the URL to")
     parser.add_argument("--port", type=int, help="port of a local endpoint (default: a free one)")
+    parser.add_argument(
+        "--canary", type=int, default=0, help="percent of the requests that it gets beside the last"
+    )
     arguments = parser.parse_args()
     place = provider.get(os.environ.get("TREFOIL_PROVIDER") or "local")
     endpoint = place.endpoint().deploy(
@@ -34,6 +37,7 @@ def main() -> None:
         model=arguments.model,
         model_name=arguments.model_name,
         port=arguments.port,
+        canary=arguments.canary,
     )
     contract.write_value(arguments.url, endpoint.url)
     print(

@@ -20,8 +20,11 @@ Folders with a PROVIDER are found by looking; nothing lists them.
     emulator.rehearse(settings, workspace, scenario, runner, say)
         -> context manager of settings                   that reach a stand-in on loopback
 
-    endpoint.check(*, workspace, name)                   raises, before a run, what deploy would
-    endpoint.deploy(*, workspace, name, version, model, model_name, port) -> Endpoint
+    lower.environment(settings) -> {variable: value}     what the step deploy is told
+
+    endpoint.check(*, workspace, name, canary)           raises, before a run, what deploy would
+    endpoint.deploy(*, workspace, name, version, model, model_name, port, canary, environment)
+        -> Endpoint                                      canary: percent of the requests, at first
     endpoint.rollback(*, workspace, name) -> Endpoint    the version before the present one
     endpoint.stop(*, workspace, name) -> Endpoint        what it serves is kept for later
     endpoint.endpoints(*, workspace) -> list[Endpoint]
@@ -155,6 +158,11 @@ class Provider(NamedTuple):
             settings, workspace, scenario, runner, say
         )
         return stand_in
+
+    def environment(self, settings: Any) -> Mapping[str, str]:
+        """What the step deploy is told of this place, for whoever deploys without a run."""
+        told: Mapping[str, str] = self._module("lower").environment(settings)
+        return told
 
     def endpoint(self) -> Any:
         """The module of the endpoint verbs. Raises UnsupportedError where nothing is served."""

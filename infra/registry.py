@@ -38,13 +38,12 @@ class Version(NamedTuple):
 
 
 class Promotion(NamedTuple):
-    """What an alias champion was moved from and to. ``model`` is its directory, if it is here."""
+    """What an alias champion was moved from and to. ``source`` is where MLflow stores it."""
 
     name: str
     version: str
     previous: str | None
     source: str
-    model: Path | None
 
 
 class Registry:
@@ -217,10 +216,8 @@ def _version(found: Any) -> Version:
 
 
 def _promotion(version: Version, history: list[str]) -> Promotion:
-    here = _local(version.source)
-    model = here / MODEL if here else None
     previous = history[-2] if len(history) > 1 else None
-    return Promotion(version.name, version.version, previous, version.source, model)
+    return Promotion(version.name, version.version, previous, version.source)
 
 
 def _local(source: str) -> Path | None:

@@ -20,6 +20,7 @@ VERBS: dict[str, tuple[str, str, str]] = {
     "report": ("report:report", "report:configure", "write a run as one HTML file"),
     "data": ("data:data", "data:configure", "pin, verify or pull a dataset (DVC)"),
     "promote": ("registry:promote", "registry:configure_promote", "make a version champion"),
+    "deploy": ("deploy:deploy", "deploy:configure", "serve a registered version"),
     "rollback": ("rollback:rollback", "rollback:configure", "go back to the last champion"),
     "endpoints": ("endpoints:endpoints", "endpoints:configure", "list what is being served"),
     "stop": ("endpoints:stop", "endpoints:configure_stop", "stop serving"),

@@ -40,4 +40,5 @@ def check_endpoint(place: Provider, workspace: Path, plan: Plan) -> None:
     """Find now what would make the last step fail. Raises InputError and UnsupportedError."""
     name = plan.parameters.get("endpoint")
     if name and any(_DEPLOY in step.argv for step in plan.steps):
-        place.endpoint().check(workspace=workspace, name=str(name))
+        canary = plan.parameters.get("canary") or 0
+        place.endpoint().check(workspace=workspace, name=str(name), canary=canary)

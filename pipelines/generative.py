@@ -75,11 +75,18 @@ def register(
 
 
 @dsl.container_component
-def deploy(model: Input[Model], model_name: str, version: str, endpoint: str, url: OutputPath(str)):
+def deploy(
+    model: Input[Model],
+    model_name: str,
+    version: str,
+    endpoint: str,
+    canary: int,
+    url: OutputPath(str),
+):
     """Serve the registered version; traffic moves only once it is healthy."""
     return _step(
         "deploy", "--model", model.path, "--model-name", model_name, "--version", version,
-        "--endpoint", endpoint, "--url", url,
+        "--endpoint", endpoint, "--canary", canary, "--url", url,
     )  # fmt: skip
 
 
@@ -100,8 +107,12 @@ def generative(
     model_name: str = "digits-vae",
     promote: str = "when-better",
     endpoint: str = "digits-vae",
+    canary: int = 0,
 ):
-    """Run the whole pipeline. ``config`` and ``gate`` are JSON objects (kfp floats nested ints)."""
+    """Run the whole pipeline. ``config`` and ``gate`` are JSON objects (kfp floats nested ints).
+
+    A ``canary`` of 10 lets the new version answer one request in ten, beside the last one.
+    """
     finish = report()
     finish.set_caching_options(False)
     with dsl.ExitHandler(finish, name="always-report"):
@@ -134,6 +145,7 @@ def generative(
                 model_name=model_name,
                 version=registered.outputs["version"],
                 endpoint=endpoint,
+                canary=canary,
             )
             deployed.set_caching_options(False)
             deployed.set_env_variable("TREFOIL_ON_HOST", "1")  # on one machine: outlives the run

@@ -52,12 +52,6 @@ def promote(arguments: argparse.Namespace) -> int:
     return cli.DONE
 
 
-def roll_back(arguments: argparse.Namespace) -> Promotion:
-    """Make the champion before the present one champion again; says where its model lies."""
-    registry = connect(arguments)
-    return registry.roll_back(model_name(registry, arguments.model_name))
-
-
 def tracking_uri(common: settings.Settings) -> str:
     """MLflow's address by the settings. ``none`` turns tracking off, not the registry."""
     uri = "" if common.tracking_uri == "none" else common.tracking_uri
@@ -98,7 +92,6 @@ def data(done: Promotion) -> dict[str, Json]:
         "version": done.version,
         "previous": done.previous,
         "source": done.source,
-        "model": str(done.model) if done.model else None,
     }
 
 

@@ -6,6 +6,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 from pipelines import cli, registry
+from pipelines.deploy import serve
 from pipelines.where import Where, where
 
 if TYPE_CHECKING:
@@ -34,17 +35,12 @@ def rollback(arguments: argparse.Namespace) -> int:
 
 
 def _moved(here: Where, arguments: argparse.Namespace) -> tuple[Promotion, str | None]:
-    """What was done in the registry, and the endpoint's URL where there is one to move."""
-    workspace, endpoint = here.workspace, here.provider.endpoint()
-    done = registry.roll_back(arguments)
+    """Move both; the URL is that of the endpoint, where there is one."""
+    there = here.provider.endpoint().endpoints(workspace=here.workspace)
+    known = registry.connect(arguments)
+    done = known.roll_back(registry.model_name(known, arguments.model_name))
     name = arguments.endpoint or done.name
-    if not done.model or all(each.name != name for each in endpoint.endpoints(workspace=workspace)):
+    if not any(each.name == name for each in there):
         return done, None
-    served = endpoint.deploy(
-        workspace=workspace,
-        name=name,
-        version=done.version,
-        model=done.model,
-        model_name=done.name,
-    )
+    served = serve(here, known, known.version(done.name, done.version), name, canary=0)
     return done, served.url

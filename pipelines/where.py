@@ -37,10 +37,15 @@ class Where(NamedTuple):
         """The workspace, as the settings say it."""
         return Path(self.common.workspace)
 
+    @property
+    def rehearsed(self) -> bool:
+        """Whether it is about a rehearsal."""
+        return self.workspace != self.home
+
     @contextlib.contextmanager
     def reached(self) -> Iterator[Where]:
         """Reach the place to look at its runs, or the stand-in that an earlier rehearsal left."""
-        if self.workspace == self.home:
+        if not self.rehearsed:
             yield self
             return
         with self.provider.rehearse(self.own, self.workspace, None) as own:

@@ -137,9 +137,8 @@ def _configuration() -> Any:
             config.load_incluster_config(client_configuration=found)
         else:
             file = os.environ.get("KUBECONFIG")  # read now, not when the client was imported
-            contexts = [each["name"] for each in config.list_kube_config_contexts(file)[0]]
-            context = CONTEXT if CONTEXT in contexts else None
-            config.load_kube_config(file, context, client_configuration=found)
+            # never the current context: it may be somebody's production
+            config.load_kube_config(file, CONTEXT, client_configuration=found)
         return found
     except (config.ConfigException, OSError) as error:
         raise ProviderError(

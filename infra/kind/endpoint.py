@@ -13,8 +13,9 @@ from __future__ import annotations
 import os
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 from infra.errors import InputError, ProviderError
 from infra.kind import SERVING
@@ -41,9 +42,14 @@ _NAME = re.compile(r"[a-z]([a-z0-9-]{0,50}[a-z0-9])?")
 _MOST_PODS = 10
 
 
-def check(*, workspace: Path, name: str) -> None:
-    """Refuse, before a run, a name that no Service can have. Raises InputError."""
+def check(*, workspace: Path, name: str, canary: int = 0) -> None:
+    """Refuse, before a run, a name that no Service can have, and a canary too large to be one.
+
+    Raises InputError.
+    """
     del workspace
+    if not 0 <= canary <= 50:
+        raise InputError(f"a canary of {canary} percent is not in 0..50")
     if not _NAME.fullmatch(name):
         raise InputError(
             f"endpoint {name} has no name for a Service: up to 52 of a-z, 0-9 and -, a letter first"
@@ -59,27 +65,28 @@ def deploy(
     model_name: str = "",
     port: int | None = None,
     canary: int = 0,
+    environment: Mapping[str, str] = os.environ,
     deadline: float = DEADLINE,
 ) -> Endpoint:
     """Serve a registered version; traffic moves only once it is ready.
 
     With ``canary`` (1 to 50 percent) only that share of the requests; the same version without it
-    then gets all. Raises InputError, and ProviderError with the pod's reason when the new version
-    does not become ready: then the old one goes on serving.
+    then gets all. ``environment`` says what its pods are made of. Raises InputError, and
+    ProviderError with the pod's reason when the new version does not become ready: then the old
+    one goes on serving.
     """
     del model  # the pods fetch the version from the registry
     if port is not None:
         raise InputError("an endpoint of a cluster is at port 80 of its Service; leave --port out")
-    check(workspace=workspace, name=name)
-    if not 0 <= canary <= 50:
-        raise InputError(f"a canary of {canary} percent is not in 0..50")
+    check(workspace=workspace, name=name, canary=canary)
     with Cluster() as cluster:
         state = state_of(_service(cluster, name))
         release = Release(model_name or name, version)
         if state.current == release and not state.canary and not state.stopped and not canary:
             _tidy(cluster, name, state)
             return _look(cluster, name, state)
-        return _switch(cluster, name, state, release, canary, deadline)
+        new = _New(release, canary, deadline, environment)
+        return _switch(cluster, name, state, new)
 
 
 def rollback(*, workspace: Path, name: str, deadline: float = DEADLINE) -> Endpoint:
@@ -91,7 +98,8 @@ def rollback(*, workspace: Path, name: str, deadline: float = DEADLINE) -> Endpo
             return _settle(cluster, name, _without_canary)
         if state.previous is None:
             raise InputError(f"endpoint {name} has no earlier version to roll back to")
-        return _switch(cluster, name, state, state.previous, 0, deadline)
+        new = _New(state.previous, 0, deadline, os.environ)
+        return _switch(cluster, name, state, new)
 
 
 def stop(*, workspace: Path, name: str) -> Endpoint:
@@ -112,15 +120,26 @@ def endpoints(*, workspace: Path) -> list[Endpoint]:
         return [_look(cluster, name, state) for name, state in sorted(found.items())]
 
 
-def _switch(
-    cluster: Cluster, name: str, state: State, release: Release, canary: int, deadline: float
-) -> Endpoint:
+class _New(NamedTuple):
+    """A version that is to be served: its share of the requests, and until when it must be ready.
+
+    ``environment`` says what its pods are made of, where they are not there any more.
+    """
+
+    release: Release
+    canary: int
+    deadline: float
+    environment: Mapping[str, str]
+
+
+def _switch(cluster: Cluster, name: str, state: State, new: _New) -> Endpoint:
+    release, canary = new.release, new.canary
     beside = canary and state.current not in (None, release) and not state.stopped
     if beside and state.current:
         cluster.patch("Deployment", deployment_name(name, state.current), _scale(_share(canary)))
-    _start(cluster, name, release, time.time() + deadline)
+    _start(cluster, name, new)
     try:
-        until_ready(cluster, name, release, deadline)
+        until_ready(cluster, name, release, new.deadline)
     except ProviderError as error:
         _discard(cluster, name, release)
         if not state.current or state.stopped:
@@ -137,19 +156,20 @@ def _after(now: State, release: Release, canary: bool) -> State:
     return State(release, previous, changed=time.time())
 
 
-def _start(cluster: Cluster, name: str, release: Release, until: float) -> None:
+def _start(cluster: Cluster, name: str, new: _New) -> None:
     """Make the version's Deployment, or give it a pod again; it knows how it was made."""
+    release, until = new.release, time.time() + new.deadline
     if found := cluster.find("Deployment", deployment_name(name, release)):
         pods = max(1, found["spec"].get("replicas", 1))
         cluster.patch("Deployment", deployment_name(name, release), _scale(pods, until))
         return
-    uri = os.environ.get("MLFLOW_TRACKING_URI", "")
-    images = {image: os.environ.get(variable, "") for image, variable in SERVING.items()}
+    uri = new.environment.get("MLFLOW_TRACKING_URI", "")
+    images = {image: new.environment.get(variable, "") for image, variable in SERVING.items()}
     if not (uri and all(images.values())):
         variables = ", ".join(("MLFLOW_TRACKING_URI", *SERVING.values()))
         raise InputError(
-            f"the step deploy is told by {variables} what its pods are made of, and not all of "
-            "them are set; run it in a pipeline with --provider kind"
+            f"deploy is told by {variables} what its pods are made of, and not all of these are "
+            "set; run it in a pipeline, or by python -m pipelines deploy --provider kind"
         )
     made = deployment(name, cluster.namespace, release, images, uri)
     made["metadata"]["annotations"] = {STARTING: str(until)}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -21,8 +21,12 @@ def lower(plan: Plan, settings: KindSettings, run_id: str) -> Request:
     Pure where ``image_tag`` is set; else git is asked for the revision of this code.
     Raises SettingsError, and InputError where git cannot tell.
     """
-    images = _images(plan, settings)
-    environment = _environment(plan, settings, images)
+    images = _images([step.image for step in plan.steps], settings)
+    environment = {
+        "TREFOIL_PROVIDER": "kind",
+        "TREFOIL_PLAN_DIGEST": plan.digest(),
+        **_environment(settings, images),
+    }
 
     def container(step: Step, given: Node) -> Node:
         found = {**given, "image": images[step.image]}
@@ -52,11 +56,18 @@ def price(_plan: Plan, _settings: KindSettings) -> float:
     return 0.0
 
 
-def _images(plan: Plan, settings: KindSettings) -> dict[str, str]:
-    """What to run for each image that the plan names; for one of ours, all: deploy starts more."""
+def environment(settings: KindSettings) -> dict[str, str]:
+    """What the step deploy is told, for whoever deploys without a run. Raises as ``lower`` does."""
     from infra.images.catalogue import IMAGES
 
-    names = dict.fromkeys(step.image for step in plan.steps)
+    return _environment(settings, _images(IMAGES, settings))
+
+
+def _images(named: Iterable[str], settings: KindSettings) -> dict[str, str]:
+    """What to run for each image; where one is ours, for all of ours: deploy starts more."""
+    from infra.images.catalogue import IMAGES
+
+    names = dict.fromkeys(named)
     if not names.keys().isdisjoint(IMAGES):
         names |= dict.fromkeys(IMAGES)
     found = {name: settings.images.get(name, name) for name in names}
@@ -78,9 +89,9 @@ def _tag_of_this_code() -> str:
         raise InputError(f"{error}; or set TREFOIL_IMAGE_TAG") from None
 
 
-def _environment(plan: Plan, settings: KindSettings, images: Mapping[str, str]) -> dict[str, str]:
-    """What every step finds in its environment, but for what the pipeline sets itself."""
-    found = {"TREFOIL_PROVIDER": "kind", "TREFOIL_PLAN_DIGEST": plan.digest()}
+def _environment(settings: KindSettings, images: Mapping[str, str]) -> dict[str, str]:
+    """What every step finds in its environment, whatever the pipeline."""
+    found = {}
     ours = next((image for name, image in images.items() if name != image), "")
     if ours:
         found["TREFOIL_GIT_COMMIT"] = ours.rpartition(":")[2]

@@ -6,9 +6,11 @@ one version to another. Whoever acts on an endpoint ends the servers that it doe
 
 from __future__ import annotations
 
+import os
+from collections.abc import Mapping
 from pathlib import Path
 
-from infra.errors import InputError
+from infra.errors import InputError, UnsupportedError
 from infra.local.endpointdir import Place, Record, Release, opened, root
 from infra.local.server import DRAIN
 from infra.local.switch import bind, linked, switch
@@ -19,11 +21,15 @@ DEADLINE = 60.0
 """Seconds that a new version has to become ready."""
 
 
-def check(*, workspace: Path, name: str) -> None:
+def check(*, workspace: Path, name: str, canary: int = 0) -> None:
     """Refuse, before a run, what would make its deployment fail: another program has the port.
 
-    Raises InputError.
+    Raises InputError, and UnsupportedError at a canary.
     """
+    if canary:
+        raise UnsupportedError(
+            "an endpoint of this machine is one server, and has no canary; leave it out"
+        )
     place = Place(root(workspace, name))
     record = place.record()
     if record is None:
@@ -41,13 +47,18 @@ def deploy(
     model: Path,
     model_name: str = "",
     port: int | None = None,
+    canary: int = 0,
+    environment: Mapping[str, str] = os.environ,
     deadline: float = DEADLINE,
 ) -> Endpoint:
     """Serve a version at the endpoint; traffic moves only once it is ready and was tried.
 
-    What already serves just that is left alone. Raises InputError, and ProviderError when the new
-    version is no good: then the old one goes on serving.
+    What already serves just that is left alone. Raises InputError, UnsupportedError at a canary,
+    and ProviderError when the new version is no good: then the old one goes on serving.
     """
+    del environment  # the server is this code, in this environment
+    if canary:
+        check(workspace=workspace, name=name, canary=canary)
     if not (model / "serving.json").is_file():
         raise InputError(f"{model} is no model to serve: it has no serving.json")
     if port is not None and not 0 < port < 2**16:

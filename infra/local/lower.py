@@ -50,6 +50,11 @@ def lower(plan: Plan, settings: LocalSettings, run_id: str) -> Request:
     return Request("local", run_id, bound, body, notes(plan))
 
 
+def environment(_settings: LocalSettings) -> dict[str, str]:
+    """A server on this machine is this code, in this environment: there is nothing to tell."""
+    return {}
+
+
 def price(_plan: Plan, _settings: LocalSettings) -> float:
     """Nothing is billed here."""
     return 0.0

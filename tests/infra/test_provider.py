@@ -26,7 +26,7 @@ class ToySettings(NamedTuple):
 PROVIDER = Provider("toy", "a place for a test", ToySettings, {"spot": "toys are not rented"})
 """,
     "endpoint.py": """
-def check(workspace, name):
+def check(workspace, name, canary):
     print("toy is asked about", name)
 """,
     "lower.py": """

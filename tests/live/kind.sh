@@ -20,6 +20,16 @@ assert eval(sys.argv[2]), f"not so: {sys.argv[2]}\n{json.dumps(it, indent=2)}"
 PYTHON
 }
 
+# samples FILE: what the endpoint draws; its address is one of the cluster's network
+samples() {
+    kubectl --context kind-trefoil -n kubeflow port-forward service/digits-vae 8931:80 >/dev/null &
+    local forward=$!
+    curl -fsS --retry 20 --retry-connrefused --retry-delay 1 http://127.0.0.1:8931/sample \
+        -d '{"n": 4, "seed": 1}' -H 'Accept: image/png' -o "$1"
+    kill "$forward"
+    wait "$forward" || true
+}
+
 finish() {
     code=$?
     if ((code)); then
@@ -63,15 +73,20 @@ expect "$out/runs.json" 'len(it) == 1'
 
 stage "the endpoint answers"
 trefoil endpoints --provider kind --json >"$out/endpoints.json"
-expect "$out/endpoints.json" 'len(it) == 1 and it[0]["url"].startswith("http")'
-url=$("$python" -c 'import json, sys; print(json.load(open(sys.argv[1]))[0]["url"])' "$out/endpoints.json")
-curl -fsS "$url/sample" -d '{"n": 4, "seed": 1}' -H 'Accept: image/png' -o "$out/digits.png"
+expect "$out/endpoints.json" 'len(it) == 1 and it[0]["url"] == "http://digits-vae.kubeflow"'
+samples "$out/digits.png"
 test -s "$out/digits.png"
 
-stage "a second version, and back to the first"
-trefoil run --provider kind --param steps=600 --param 'gate={"champion": false}'
+stage "a second version as a canary, then alone, and back to the first"
+trefoil run --provider kind --param steps=600 --param 'gate={"champion": false}' --param canary=20
+trefoil endpoints --provider kind --json >"$out/canary.json"
+expect "$out/canary.json" 'it[0]["state"] == "canary" and it[0]["version"] == "1, canary 2"'
+trefoil promote 2 --provider kind
+trefoil deploy --provider kind
+trefoil endpoints --provider kind --json >"$out/second.json"
+expect "$out/second.json" 'it[0]["state"] == "serving" and it[0]["version"] == "2"'
 trefoil rollback --provider kind
-curl -fsS "$url/sample" -d '{"n": 4, "seed": 1}' -H 'Accept: image/png' -o "$out/again.png"
+samples "$out/again.png"
 cmp "$out/digits.png" "$out/again.png"
 
 stage "all is well"

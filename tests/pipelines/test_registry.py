@@ -54,7 +54,6 @@ def test_the_challenger_is_promoted_and_taken_back(
     assert verb("rollback", "--json") == cli.DONE
     told = json.loads(capsys.readouterr().out)
     assert (told["name"], told["version"], told["previous"]) == (NAME, "1", "3")
-    assert (Path(told["model"]) / "serving.json").exists(), "what an endpoint would serve again"
     assert told["source"].startswith("file:")
     assert champion(three) == "1"
 
