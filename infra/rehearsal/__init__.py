@@ -1,10 +1,17 @@
-"""What the stand-ins for clouds share. A rehearsal talks to one on loopback, by the real SDK.
+"""What the stand-ins for clouds share. A rehearsal talks to them on loopback, by the real SDK.
 
-server.py     HTTP on loopback, with a log of every call, its secrets taken out
-faults.py     what goes wrong in a scenario: answers that fail, or are lost
-scenario.py   scenarios are tables in a file beside the stand-in
+ground.py     the next three at once
+  authority.py    a throw-away certificate authority
+  proxy.py        leads each host of a cloud to its stand-in, and refuses all others
+  environment.py  the variables that lead an SDK there, around the rehearsal alone
+server.py     HTTP on loopback: answers by a function, faults put in between
+log.py        the log of every call, its secrets taken out; it can be read and played again
+faults.py     what goes wrong in a scenario: answers that fail, are late, or are lost
+scenario.py   scenarios are tables in a file beside the stand-in, or a person's own file
+clock.py      the time that a cloud takes for itself, made short
 openapi.py    holds what is sent against an API's published description
 executor.py   runs a plan for real, by the engine of the local provider
+bill.py       what it would have cost
 
 A stand-in is ``infra/NAME/emulator``: ``rehearse`` gives settings that reach it while a block runs.
 It keeps what it knows in a folder of the rehearsal's workspace, so that a later command finds the

@@ -7,19 +7,19 @@ import json
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from infra.redaction import redacted
-from infra.rehearsal.faults import Faults
+from infra.rehearsal.faults import Fault, Faults
+
+if TYPE_CHECKING:
+    from infra.rehearsal.log import Log
 
 _LARGEST = 64 * 2**20
 """Bytes of a body that are read."""
-_LOGGED = 64 * 2**10
-"""Characters of a body that are logged."""
+LOOPBACK = ("127.0.0.1", "localhost")
 
 
 class Call(NamedTuple):
@@ -31,6 +31,11 @@ class Call(NamedTuple):
     headers: Mapping[str, str]
     body: bytes
 
+    def header(self, name: str) -> str:
+        """A header by its name in any case; empty where there is none."""
+        wanted = name.lower()
+        return next((value for key, value in self.headers.items() if key.lower() == wanted), "")
+
 
 class Answer(NamedTuple):
     """What is answered."""
@@ -38,6 +43,7 @@ class Answer(NamedTuple):
     status: int = 200
     body: bytes = b""
     kind: str = "application/json"
+    headers: tuple[tuple[str, str], ...] = ()
 
 
 def answer(document: Any, status: int = 200) -> Answer:
@@ -45,47 +51,27 @@ def answer(document: Any, status: int = 200) -> Answer:
     return Answer(status, json.dumps(document).encode())
 
 
-class Log:
-    """Every call, in a file of JSON lines, and counted for a person.
-
-    ``short`` gives a path without what is different in every run.
-    """
-
-    def __init__(self, file: Path, short: Callable[[str], str] = str) -> None:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        self._file, self._short, self._lock = file, short, threading.Lock()
-        self._counts: dict[tuple[str, str, str], int] = {}
-
-    def add(self, call: Call, outcome: str, seconds: float) -> None:
-        """Note a call; ``outcome`` is a status, or what became of the answer."""
-        line: dict[str, Any] = {
-            "at": round(time.time(), 3),
-            "method": call.method,
-            "path": redacted(call.path),
-            "query": {name: [redacted(v) for v in values] for name, values in call.query.items()},
-            "outcome": outcome,
-            "seconds": round(seconds, 4),
-        }
-        if call.body:
-            line["body"] = redacted(call.body.decode(errors="replace"))[:_LOGGED]
-        with self._lock, self._file.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(line) + "\n")
-            key = (call.method, self._short(line["path"]), outcome)
-            self._counts[key] = self._counts.get(key, 0) + 1
-
-    def told(self) -> list[str]:
-        """Each kind of call with how often it came, in the order of their first."""
-        return [
-            f"{method:<6} {path}  {outcome}" + (f"  x{count}" if count > 1 else "")
-            for (method, path, outcome), count in self._counts.items()
-        ]
+def plain(fault: Fault, _call: Call) -> Answer:
+    """A fault in no provider's own words."""
+    words = fault.error or "the stand-in fails, as its scenario says"
+    return Answer(fault.status or 500, words.encode(), "text/plain")
 
 
 @contextlib.contextmanager
-def serving(handle: Callable[[Call], Answer], log: Log, faults: Faults) -> Iterator[str]:
-    """Serve on a free port of loopback while the block runs; yields the address."""
+def serving(
+    handle: Callable[[Call], Answer],
+    log: Log,
+    faults: Faults,
+    fail: Callable[[Fault, Call], Answer] = plain,
+    hosts: Container[str] = LOOPBACK,
+) -> Iterator[str]:
+    """Serve on a free port of loopback while the block runs; yields the address.
+
+    ``fail`` puts a fault into the provider's words. ``hosts`` are the names it answers to.
+    """
     server = _Server(("127.0.0.1", 0), _Handler)
     server.handle, server.log, server.faults = handle, log, faults
+    server.fail, server.hosts = fail, hosts
     thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
     thread.start()
     try:
@@ -101,6 +87,8 @@ class _Server(ThreadingHTTPServer):
     handle: Callable[[Call], Answer]
     log: Log
     faults: Faults
+    fail: Callable[[Fault, Call], Answer]
+    hosts: Container[str]
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -113,12 +101,13 @@ class _Handler(BaseHTTPRequestHandler):
         call, began = self._call(), time.monotonic()
         if call is None:
             return
-        fault = self.server.faults.of(call.method, call.path)
-        if fault and fault.status:
-            found = Answer(fault.status, b"the stand-in fails, as its scenario says", "text/plain")
+        fault = self.server.faults.of(call)
+        if fault and (fault.status or fault.error):
+            found = self.server.fail(fault, call)
         else:
+            time.sleep(fault.delay if fault else 0.0)
             found = self._handled(call)
-        lost = fault is not None and not fault.status
+        lost = fault is not None and fault.lost
         outcome = f"{found.status}, answer lost" if lost else str(found.status)
         self.server.log.add(call, outcome, time.monotonic() - began)
         if lost:
@@ -142,8 +131,8 @@ class _Handler(BaseHTTPRequestHandler):
         return Call(self.command, unquote(parts.path), query, dict(self.headers.items()), body)
 
     def _handled(self, call: Call) -> Answer:
-        host = call.headers.get("Host", "").rpartition(":")[0]
-        if host not in ("127.0.0.1", "localhost"):  # a page elsewhere that had its name rebound
+        host = call.header("Host").partition(":")[0]
+        if host not in self.server.hosts:  # a page elsewhere that had its name rebound
             return Answer(421, b"this server is for this machine alone", "text/plain")
         try:
             return self.server.handle(call)
@@ -155,6 +144,8 @@ class _Handler(BaseHTTPRequestHandler):
         with contextlib.suppress(ConnectionError):
             self.send_response(found.status)
             self.send_header("Content-Type", found.kind)
+            for name, value in found.headers:
+                self.send_header(name, value)
             self.send_header("Content-Length", str(len(found.body)))
             self.end_headers()
             if self.command != "HEAD":

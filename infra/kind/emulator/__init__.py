@@ -14,12 +14,16 @@ import os
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from infra.errors import InputError
 from infra.kind import KindSettings
 from infra.local import LocalSettings
 from infra.plan import Plan
 from infra.rehearsal import scenario as scenarios
+
+if TYPE_CHECKING:
+    from infra.rehearsal.server import Call
 
 _SCENARIOS = Path(__file__).with_name("scenarios.toml")
 _POLL = 0.1
@@ -56,7 +60,8 @@ def rehearse(
     from infra.kind.emulator.kubernetes import Kubernetes
     from infra.kind.emulator.runs import Run
     from infra.rehearsal.faults import Faults
-    from infra.rehearsal.server import Log, serving
+    from infra.rehearsal.log import Log
+    from infra.rehearsal.server import serving
 
     folder = workspace / "kubeflow"
 
@@ -65,7 +70,7 @@ def rehearse(
 
         return told(run, workspace, plugin=bool(chosen.get("plugin")))
 
-    log = Log(workspace / "requests.jsonl", _short)
+    log = Log(workspace / "requests.jsonl", _named)
     world = World(
         folder=folder,
         execution=LocalSettings(workspace=str(folder), runner=runner),  # type: ignore[arg-type]
@@ -122,11 +127,10 @@ def _load() -> None:
         import kfp  # noqa: F401
 
 
-def _short(path: str) -> str:
-    """A path without what is different in every run."""
-    if path.startswith("/artifacts/"):
-        return "/artifacts/..."
-    return _ID.sub("ID", path)
+def _named(call: Call) -> str:
+    """A call without what is different in every run."""
+    path = "/artifacts/..." if call.path.startswith("/artifacts/") else _ID.sub("ID", call.path)
+    return f"{call.method:<6} {path}"
 
 
 def _version() -> str:

@@ -23,7 +23,8 @@ from infra.kind.emulator.kubernetes.api import Api
 from infra.kind.emulator.kubernetes.discovery import Place, Refused
 from infra.kind.emulator.kubernetes.objects import Object, Objects
 from infra.rehearsal.faults import Faults
-from infra.rehearsal.server import Answer, Call, Log, serving
+from infra.rehearsal.log import Log
+from infra.rehearsal.server import Answer, Call, serving
 
 _VERSION = "1.33"
 

@@ -18,7 +18,8 @@ from infra.errors import CredentialsError, InputError, ProviderError
 from infra.kind import PROVIDER, KindSettings
 from infra.plan import RunRef
 from infra.rehearsal.faults import Faults
-from infra.rehearsal.server import Answer, Call, Log, serving
+from infra.rehearsal.log import Log
+from infra.rehearsal.server import Answer, Call, serving
 from tests.infra.kind.rehearsing import (
     SETTINGS,
     digests_of,
