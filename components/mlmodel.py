@@ -32,6 +32,7 @@ _CODE = (
     "training/__init__.py",
     "training/errors.py",
     "training/files.py",
+    "training/runtime.py",
 )
 _NEEDED = ("mlflow", "numpy", "onnxruntime")
 

@@ -31,6 +31,7 @@ from training.errors import InputError
 from training.files import read_object, write_json
 from training.loop import Outcome
 from training.model import Graph, Model
+from training.runtime import onnxruntime
 
 FORMAT = 1
 OPSET = 18
@@ -118,7 +119,7 @@ def to_onnx(graph: Graph) -> bytes:
 def _difference(raw: bytes, graph: Graph) -> float:
     """The largest between ONNX Runtime and torch, relative to what is above 1; 0 without it."""
     try:
-        import onnxruntime as ort
+        ort = onnxruntime()
     except ImportError:  # it is of the extra that serves; a trainer can do without
         return 0.0
     options = ort.SessionOptions()

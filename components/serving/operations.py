@@ -30,6 +30,7 @@ from numpy.typing import NDArray
 
 from training.errors import InputError
 from training.files import read_object
+from training.runtime import onnxruntime
 
 Array: TypeAlias = NDArray[np.float32]
 FORMAT = 1
@@ -106,8 +107,7 @@ class _Graph:
     """One ONNX file."""
 
     def __init__(self, file: Path, threads: int) -> None:
-        import onnxruntime as ort
-
+        ort = onnxruntime()
         ort.set_default_logger_severity(3)
         options = ort.SessionOptions()
         options.intra_op_num_threads = threads
