@@ -88,7 +88,9 @@ def _evaluate(
     judging = judge(dataset)
     if problem := judging.cannot(model):
         raise InputError(f"{arguments.model} cannot be judged by {arguments.dataset}: {problem}")
-    limits = gate.merged(judging.gate, recipe.gate, asked.limits)
+    metrics = judging.measure(model, arguments.seed)
+    own = {metric: limit for metric, limit in judging.gate.items() if metric in metrics}
+    limits = gate.merged(own, recipe.gate, asked.limits)
     track.params({
         "seed": arguments.seed, "gate": limits, "gate.champion": asked.champion,
         "features": judging.space,
@@ -96,10 +98,10 @@ def _evaluate(
     track.dataset(dataset.spec.name, dataset.spec.md5, context="evaluation")
 
     anchors = judging.anchors()
-    metrics = judging.measure(model, arguments.seed)
     directory = arguments.champion if asked.champion else None
     champion = _champion(directory, judging, arguments.seed)
-    reasons = gate.decide(limits, metrics, anchors) + _against(champion, metrics)
+    reasons = [gate.unmeasured(metric) for metric in judging.gate if metric not in metrics]
+    reasons += gate.decide(limits, metrics, anchors) + _against(champion, metrics)
     passed = all(reason.passed for reason in reasons)
 
     with contract.output_directory(arguments.evaluation) as directory:

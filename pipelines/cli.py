@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import errno
 import json
 import os
 import sys
@@ -15,6 +16,7 @@ from infra.errors import InputError, TrefoilError, told
 from infra.plan import Json
 
 DONE, FAILED, WRONG, GATE, INTERRUPTED = 0, 1, 2, 3, 130
+_NOT_ALLOWED = (errno.EROFS, errno.EACCES, errno.EPERM)
 
 
 class Parser(argparse.ArgumentParser):
@@ -42,18 +44,21 @@ def guarded(verb: Callable[[], int], as_json: bool = False) -> int:
     try:
         return verb()
     except TrefoilError as error:
-        say(f"error: {error}")
-        if as_json:
-            answer({"error": str(error), "exit_code": error.exit_code})
-        return error.exit_code
+        return _failed(str(error), error.exit_code, as_json)
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return INTERRUPTED
     except BrokenPipeError:  # whoever read the answer has left, as `| head` does
         return DONE
     except OSError as error:
-        print(f"error: {told(error)}", file=sys.stderr)
-        return FAILED
+        return _failed(told(error), WRONG if error.errno in _NOT_ALLOWED else FAILED, as_json)
+
+
+def _failed(sentence: str, code: int, as_json: bool) -> int:
+    say(f"error: {sentence}")
+    if as_json:
+        answer({"error": sentence, "exit_code": code})
+    return code
 
 
 def leave(code: int) -> NoReturn:

@@ -71,12 +71,31 @@ def _parameters(arguments: argparse.Namespace, document: dict[str, Any]) -> dict
     if "recipe" in declared and "config" in declared:
         _configure(given, declared)
         check(given)
+    chosen = {"data", "recipe", "model_name"} & given.keys()
+    word = str(given.get("data", declared.get("data", {}).get("defaultValue", "")))
     if "data" in declared and "data_md5" in declared and "data_md5" not in given:
         from pipelines.data.resolve import resolve
 
-        default = declared["data"].get("defaultValue", "")
-        given["data"], given["data_md5"] = resolve(str(given.get("data", default)))
+        given["data"], given["data_md5"] = resolve(word)
+    if chosen and {"data", "recipe", "config"} <= declared.keys():
+        _name(given, declared, word)
     return given
+
+
+def _name(given: dict[str, Json], declared: Mapping[str, Any], word: str) -> None:
+    """Call model and endpoint by data and recipe, where the person chose those and no name.
+
+    Another data set must not become the next version of the digits' model. ``word`` is the data as
+    the person has it. Raises InputError where the recipe is not for such data.
+    """
+    from pipelines import naming
+
+    recipe = str(given.get("recipe", declared["recipe"].get("defaultValue")))
+    naming.suit(recipe, str(given.get("data", word)))
+    if "model_name" in declared:
+        given.setdefault("model_name", naming.model_name(word, recipe))
+    if "endpoint" in declared and "model_name" in given:
+        given.setdefault("endpoint", naming.slug(str(given["model_name"])))
 
 
 def _configure(given: dict[str, Json], declared: Mapping[str, Any]) -> None:

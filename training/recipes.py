@@ -98,18 +98,23 @@ def require(recipe: Recipe, dataset: Path) -> None:
         raise InputError(
             f"{dataset / 'schema.json'} lacks what prepare writes ({error}); prepare anew"
         ) from None
-    if modality != recipe.modality:
-        others = [each for each in names() if get(each).modality == modality]
-        hint = f"take {' or '.join(others)}" if others else f"there is none for {modality} yet"
-        raise InputError(
-            f"the recipe {recipe.name} is for {recipe.modality} data, and {name} is {modality}; "
-            f"{hint}"
-        )
+    suit(recipe, name, modality)
     if modality == "image" and min(train, test) < FEWEST:
         raise InputError(
             f"{name} has {train} training and {test} held-out images, and a model is judged by "
             f"{FEWEST} of each at least; give more data"
         )
+
+
+def suit(recipe: Recipe, name: str, modality: str) -> None:
+    """See that a recipe is for the kind of data that ``name`` is. Raises InputError."""
+    if modality == recipe.modality:
+        return
+    others = [each for each in names() if get(each).modality == modality]
+    hint = f"take {' or '.join(others)}" if others else f"there is none for {modality} yet"
+    raise InputError(
+        f"the recipe {recipe.name} is for {recipe.modality} data, and {name} is {modality}; {hint}"
+    )
 
 
 def configure(name: str, overrides: Mapping[str, object]) -> Recipe:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from types import ModuleType
+from typing import Any
 
 
-def onnxruntime() -> ModuleType:
+def onnxruntime() -> Any:
     """The module. Raises ImportError where it is not installed: it is of the extra that serves.
 
     Since 1.29 its wheels keep an id of the machine on disk and send what is run to their maker,

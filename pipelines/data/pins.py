@@ -101,8 +101,8 @@ def _read(file: Path) -> Pin:
         return Pin(out["md5"], file, file.parent / content.get("wdir", "") / out["path"])
     except (yaml.YAMLError, KeyError, TypeError, ValueError, AttributeError):
         raise InputError(
-            f"{file} does not pin one path by its md5; restore it from git, or pin the data anew "
-            "with python -m pipelines data add"
+            f"{file} does not pin one path by its md5; restore it from git, or remove it and pin "
+            f"the data anew: python -m pipelines data add {str(file).removesuffix('.dvc')}"
         ) from None
 
 

@@ -61,11 +61,12 @@ def digits() -> Path:
 
 def _held(data: str, md5: str, pin: Pin | None) -> str:
     if pin and pin.md5 != md5:
-        other = f"remove it and `python -m pipelines data pull {data}`"
+        here: object = data if data == catalogue.DIGITS else pin.path
+        other = f"remove it and `python -m pipelines data pull {here}`"
         if data == catalogue.DIGITS:
             other = "install the pinned scikit-learn: `make setup`"
         raise InputError(
             f"{data} has md5 {md5}, but {pin.file} pins {pin.md5}: pin what is here with "
-            f"`python -m pipelines data add {data}`, or {other}"
+            f"`python -m pipelines data add {here}`, or {other}"
         )
     return md5

@@ -190,6 +190,22 @@ def test_other_images_than_digits_are_judged_in_axes_of_their_own(tmp_path: Path
         judged(tmp_path, tmp_path / "again", gate='{"score": {"min": 5}}')
 
 
+def test_a_limit_of_the_data_that_cannot_be_measured_holds_nobody_back(tmp_path: Path) -> None:
+    """Held-out images that all are copies leave no distance to hold samples against."""
+    pixels = np.zeros((40, 6, 6), dtype=np.uint8)
+    pixels[::2, 0, 0] = 255
+    np.savez(tmp_path / "copies.npz", images=pixels)
+    prepare.main(["--data", str(tmp_path / "copies.npz"), "--dataset", str(tmp_path / "data")])
+    fit(tmp_path / "data", tmp_path / "model", {**TINY, "steps": 20})
+    hold(tmp_path / "nobody", None)
+    gate = '{"fd": null, "bits_per_dim": null, "active_units": null}'
+    passed, found = judged(tmp_path, tmp_path / "out", gate=gate)
+    assert passed
+    assert reasons(found)["memorisation"] == "memorisation cannot be measured on this data"
+    with pytest.raises(InputError, match="limits memorisation, which is not measured here"):
+        judged(tmp_path, tmp_path / "again", gate='{"memorisation": {"min": 0.5}}')
+
+
 def test_a_model_of_no_numbers_fails_with_a_sentence(place: Path, tmp_path: Path) -> None:
     shutil.copytree(place / "model", tmp_path / "model")
     file = tmp_path / "model/model.safetensors"

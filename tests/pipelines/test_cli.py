@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import subprocess
@@ -9,6 +10,8 @@ import sys
 from pathlib import Path
 
 import pytest
+
+from pipelines.cli import guarded
 
 ROOT = Path(__file__).parent.parent.parent
 NOOP = "tests/benchmarks/noop.yaml"
@@ -215,3 +218,20 @@ def test_a_read_only_workspace_still_dry_runs_and_a_run_says_so(tmp_path: Path) 
     done = cli(tmp_path / "file", RUN, "--pipeline", NOOP)
     assert done.returncode == 2
     assert "cannot be written" in done.stderr
+
+
+def test_what_the_system_refuses_is_one_sentence_and_one_document(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A read-only workspace is for the person to mend (2), a broken disk is not (1)."""
+
+    def refused(number: int) -> int:
+        def verb() -> int:
+            raise OSError(number, os.strerror(number), "ws/cancel")
+
+        return guarded(verb, as_json=True)
+
+    assert [refused(errno.EROFS), refused(errno.EIO)] == [2, 1]
+    told = capsys.readouterr()
+    assert told.err.splitlines()[0] == "error: Read-only file system: ws/cancel"
+    assert json.loads(told.out.split("}")[0] + "}")["exit_code"] == 2

@@ -178,3 +178,40 @@ def test_data_of_ones_own_is_pinned_by_its_content(pipeline: str, tmp_path: Path
     second = asked(pipeline, "--data", str(file))
     assert parameters(first)["data"] == parameters(second)["data"]
     assert first.request.run_id != second.request.run_id
+
+
+@pytest.mark.parametrize(
+    ("words", "model", "endpoint"),
+    [
+        (["--data", "fashion-mnist"], "fashion-mnist-vae", "fashion-mnist-vae"),
+        (["--param", "data=Cats 9.npz"], "cats-9-vae", "cats-9-vae"),
+        (["--data", "9 lives.npz"], "data-9-lives-vae", "data-9-lives-vae"),
+        (["--param", "model_name=Foo.Bar"], "Foo.Bar", "foo-bar"),
+        (["--data", "fashion-mnist", "--param", "endpoint=e"], "fashion-mnist-vae", "e"),
+        ([], "digits-vae", "digits-vae"),
+    ],
+)
+def test_another_data_set_is_another_model(
+    pipeline: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    words: list[str],
+    model: str,
+    endpoint: str,
+) -> None:
+    """Else cats would become the next version of the digits, and take their endpoint."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("Cats 9.npz", "9 lives.npz"):
+        (tmp_path / name).write_bytes(b"x")
+    found = parameters(asked(pipeline, *words))
+    assert (found["model_name"], found["endpoint"]) == (model, endpoint)
+
+
+@pytest.mark.parametrize("word", ["tiny-shakespeare", "corpus.TXT"])
+def test_data_that_no_recipe_is_for_is_refused_before_it_is_fetched(
+    pipeline: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, word: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "corpus.TXT").write_text("so it goes")
+    with pytest.raises(InputError, match=r"the recipe vae is for image data, and .* is text"):
+        asked(pipeline, "--data", word)

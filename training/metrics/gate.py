@@ -87,6 +87,11 @@ def decide(gate: Gate, values: Values, anchors: Mapping[str, Values]) -> list[Re
     return reasons
 
 
+def unmeasured(metric: str) -> Reason:
+    """A limit that the data brings along and cannot be held to: there is nothing to compare."""
+    return Reason(metric, None, None, True, f"{metric} cannot be measured on this data")
+
+
 def compare(values: Values, champion: Values, name: str) -> list[Reason]:
     """Hold a challenger against the champion, both measured on the same held-out data.
 

@@ -54,6 +54,13 @@ def names(table: Path = TABLE) -> list[str]:
     return [DIGITS, *_read(table)]
 
 
+def modality(data: str, table: Path = TABLE) -> str:
+    """What a name or path is, as far as the word tells: text or image."""
+    entry = find(data, table)
+    kind = entry.kind if entry else Path(data).suffix.lower().removeprefix(".")
+    return "text" if kind in ("text", "txt") else "image"
+
+
 def digits() -> Path | None:
     """scikit-learn's own file of the digits, found without importing it; None without it."""
     spec = importlib.machinery.PathFinder.find_spec("sklearn")
