@@ -20,6 +20,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     add("--runner", choices=("process", "docker"), help="what executes a step on this machine")
     add_settings(parser)
     add("--gpu", metavar="KIND:COUNT", help="accelerators for the training step, such as A100:8")
+    add("--nodes", metavar="[STEP=]N", help="so many machines for the training step, or another")
     add("--spot", action="store_true", help="train on interruptible machines")
     add("--step", metavar="NAME", help="only this step and those it needs")
     add("--max-cost", type=float, metavar="DOLLARS", help="refuse a plan that may cost more")

@@ -40,6 +40,7 @@ def plan(arguments: argparse.Namespace) -> int:
             *(["always"] if step.always else []),
             *([] if step.cache else ["not cached"]),
             *([f"{step.retry.limit} retries"] if step.retry.limit else []),
+            *([f"{step.resources.nodes} nodes"] if step.resources.nodes > 1 else []),
             *([f"{step.resources.accelerators} x {step.resources.accelerator}"]
               if step.resources.accelerators else []),
         ]  # fmt: skip

@@ -47,6 +47,8 @@ def prepare(arguments: argparse.Namespace) -> Prepared:
     document = compile.load(arguments.pipeline, here.home)
     plan = ir.read(document, _parameters(arguments, document))
     plan = _equipped(plan, arguments.gpu, arguments.spot)
+    if arguments.nodes is not None:
+        plan = _spread(plan, arguments.nodes)
     if arguments.step:
         plan = _narrowed(plan, arguments.step)
     if arguments.no_cache:
@@ -141,6 +143,18 @@ def _accelerator(text: str) -> tuple[str, int]:
     if not match or match.group(2) == "0":
         raise InputError(f"--gpu {text} is not KIND:COUNT, such as A100:8")
     return match.group(1), int(match.group(2) or 1)
+
+
+def _spread(plan: Plan, text: str) -> Plan:
+    """--nodes: the training step on several machines, or the step that is named."""
+    step, _, count = text.rpartition("=")
+    names = [each.name for each in plan.steps]
+    if (step or ACCELERATED) not in names:
+        hint = nearest(step, names, "it has ") if step else "name one: --nodes STEP=N"
+        raise InputError(f"the pipeline has no step {step or ACCELERATED}; {hint}")
+    if not re.fullmatch(r"[1-9]\d{0,3}", count):
+        raise InputError(f"--nodes {text} is not N or STEP=N, such as 2 or train=2")
+    return _with_steps(plan, {step or ACCELERATED: {"nodes": int(count)}})
 
 
 def _with_steps(plan: Plan, changes: dict[str, dict[str, Any]]) -> Plan:

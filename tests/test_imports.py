@@ -20,7 +20,7 @@ ALLOWED = {
 }
 WITH_INFRA = {
     "register.py", "deploy.py", "champion.py", "deliver.py", "delivery.py", "sink.py", "mlmodel.py",
-    "fetch.py",
+    "fetch.py", "launch.py",
 }  # fmt: skip
 """Files of components that act on the registry, the tracking server or an endpoint."""
 REDACTION = "infra.redaction"

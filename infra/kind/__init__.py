@@ -1,6 +1,7 @@
 """Kubeflow Pipelines, as ``python -m pipelines cluster up`` puts it on a kind cluster.
 
 lower.py     the Plan as the run that is posted, of spec.py (the IR) and pods.py (its Kubernetes)
+jobs.py      a step on several nodes: a Job of job_manifests.py, which following.py follows
 client.py    the verbs, through kfp.Client
 emulator.py  what stands in for Kubeflow Pipelines in a rehearsal
 """
@@ -33,6 +34,8 @@ class KindSettings(NamedTuple):
     claim to where it is mounted, ``shm`` is the size of /dev/shm. ``overrides`` is laid over the
     request as it is.
 
+    A step on several nodes shares the claim ``work_claim`` with its pods.
+
     A step that has not started ``start_deadline`` seconds after it could have is given up.
     ``poll`` is how many seconds pass between two looks at a run.
     """
@@ -48,6 +51,7 @@ class KindSettings(NamedTuple):
     images: Mapping[str, str] = _NONE
     pull_policy: Literal["IfNotPresent", "Always", "Never"] = "IfNotPresent"
     shm: str = "1g"
+    work_claim: str = "trefoil-work"
     secrets: Mapping[str, str] = _NONE
     claims: Mapping[str, str] = _NONE
     node_selector: Mapping[str, str] = _NONE
@@ -64,6 +68,5 @@ PROVIDER = Provider(
     settings=KindSettings,
     missing={
         "spot": "the nodes of a kind cluster are containers on your machine; leave --spot out",
-        "multi-node": "Kubeflow Pipelines runs a step in one pod",
     },
 )

@@ -21,6 +21,7 @@ _PATHS = {
     "Deployment": "/apis/apps/v1/namespaces/{}/deployments",
     "Service": "/api/v1/namespaces/{}/services",
     "Pod": "/api/v1/namespaces/{}/pods",
+    "Job": "/apis/batch/v1/namespaces/{}/jobs",
 }
 _MANAGER = "trefoil"
 _APPLY = "application/apply-patch+yaml"
@@ -73,8 +74,9 @@ class Cluster:
         return items
 
     def delete(self, kind: str, name: str) -> None:
-        """Remove an object, if it is there."""
-        self._call("DELETE", f"{self._path(kind)}/{name}", missing=True)
+        """Remove an object, if it is there, and the pods that it made."""
+        asked = {"propagationPolicy": "Background"}  # else a Job leaves its pods
+        self._call("DELETE", f"{self._path(kind)}/{name}", asked, missing=True)
 
     def log(self, pod: str, container: str, previous: bool, lines: int) -> list[str]:
         """The last lines that a container printed; none where there is no log."""
@@ -84,6 +86,20 @@ class Cluster:
         except ProviderError:  # the node has thrown it away
             return []
         return str(text.get("text", "")).splitlines()
+
+    def timed(self, pod: str, container: str, after: str) -> list[tuple[str, str]]:
+        """What a container printed, line by line, each with its time; ``after`` one of these.
+
+        None where there is no log yet.
+        """
+        asked = {"container": container, "timestamps": "true"}
+        since = {"sinceTime": after} if after else {}  # the server may round it down
+        try:
+            text = self._call("GET", f"{self._path('Pod')}/{pod}/log", asked | since, text=True)
+        except ProviderError:
+            return []
+        lines = [line.partition(" ")[::2] for line in str(text["text"]).splitlines()]
+        return [(at, line) for at, line in lines if not after or _sortable(at) > _sortable(after)]
 
     def _path(self, kind: str) -> str:
         return _PATHS[kind].format(self.namespace)
@@ -147,6 +163,12 @@ def _configuration() -> Any:
         ) from None
 
 
+def _sortable(at: str) -> str:
+    """A time as logs have it, with all nine digits of a second: others are left out at its end."""
+    seconds, _, rest = at.removesuffix("Z").partition(".")
+    return f"{seconds}.{rest:0<9}"
+
+
 def _own_namespace() -> str:
     try:
         return (_ACCOUNT / "namespace").read_text(encoding="utf-8").strip()
@@ -165,7 +187,7 @@ def _refused(status: int, body: str) -> TrefoilError:
     if status in (401, 403):
         return CredentialsError(
             f"Kubernetes refuses it: {message}; `python -m pipelines cluster up` grants what "
-            "is needed, by the Role trefoil-deploy"
+            "is needed, by the Roles trefoil-deploy and trefoil-jobs"
         )
     if status == 409:
         return Conflict(f"somebody else changed it meanwhile: {message}")

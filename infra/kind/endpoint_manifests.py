@@ -133,8 +133,8 @@ def deployment(
         "env": [{"name": "MLFLOW_TRACKING_URI", "value": tracking_uri},
                 {"name": "HOME", "value": _TMP}],
         "volumeMounts": [model, {"name": "tmp", "mountPath": _TMP}],
-        "resources": _resources("100m", "1", "256Mi", "1Gi"),
-        "securityContext": _CONFINED,
+        "resources": resources("100m", "1", "256Mi", "1Gi"),
+        "securityContext": CONFINED,
     }  # fmt: skip
     server = {
         "name": "server",
@@ -148,8 +148,8 @@ def deployment(
         "livenessProbe": {"httpGet": {"path": "/live", "port": "http"}, "periodSeconds": 10,
                           "failureThreshold": 6},
         "volumeMounts": [{**model, "readOnly": True}, {"name": "tmp", "mountPath": _TMP}],
-        "resources": _resources("100m", "2", "256Mi", "1Gi"),
-        "securityContext": _CONFINED,
+        "resources": resources("100m", "2", "256Mi", "1Gi"),
+        "securityContext": CONFINED,
     }  # fmt: skip
     return {
         "apiVersion": "apps/v1",
@@ -186,14 +186,15 @@ def deployment(
     }
 
 
-_CONFINED: Object = {
+CONFINED: Object = {
     "allowPrivilegeEscalation": False,
     "readOnlyRootFilesystem": True,
     "capabilities": {"drop": ["ALL"]},
 }
 
 
-def _resources(cpu: str, most_cpu: str, memory: str, most_memory: str) -> Object:
+def resources(cpu: str, most_cpu: str, memory: str, most_memory: str) -> Object:
+    """What a container is given, and the most that it may take."""
     return {
         "requests": {"cpu": cpu, "memory": memory},
         "limits": {"cpu": most_cpu, "memory": most_memory},

@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from infra.errors import InputError, SettingsError
-from infra.kind import SERVING, KindSettings
+from infra.kind import SERVING, KindSettings, jobs
 from infra.kind.pods import pod
 from infra.kind.spec import Node, label_of, stamped
 from infra.plan import Plan, Request, Step
@@ -19,7 +19,7 @@ def lower(plan: Plan, settings: KindSettings, run_id: str) -> Request:
     """The body is what is sent, but for the experiment's id, which only the server knows.
 
     Pure where ``image_tag`` is set; else git is asked for the revision of this code.
-    Raises SettingsError, and InputError where git cannot tell.
+    Raises SettingsError, UnsupportedError, and InputError where git cannot tell.
     """
     images = _images([step.image for step in plan.steps], settings)
     environment = {
@@ -35,10 +35,13 @@ def lower(plan: Plan, settings: KindSettings, run_id: str) -> Request:
         if step.resources.accelerators:
             gpu = _gpu(step, settings)
             found["resources"] = {**given.get("resources", {}), "accelerator": gpu}
+        if step.resources.nodes > 1:
+            return jobs.launcher(step, found, pod(step, settings), settings)
         return found
 
+    jobs.require_alone(plan)
     spec = stamped(plan, container)
-    executors = {label_of(spec, step): pod(step, settings) for step in plan.steps}
+    executors = {label_of(spec, step): _pod(step, settings) for step in plan.steps}
     platforms = {"kubernetes": {"deploymentSpec": {"executors": executors}}}
     given = {name: value for name, value in plan.parameters.items() if value is not None}
     run: dict[str, Any] = {
@@ -49,6 +52,11 @@ def lower(plan: Plan, settings: KindSettings, run_id: str) -> Request:
     }
     body = _over({"experiment": settings.experiment, "run": run}, settings.overrides)
     return Request("kind", run_id, plan, body, tuple(_notes(plan, settings, images)))
+
+
+def _pod(step: Step, settings: KindSettings) -> Node:
+    found = pod(step, settings)
+    return jobs.launcher_pod(found, settings) if step.resources.nodes > 1 else found
 
 
 def price(_plan: Plan, _settings: KindSettings) -> float:
@@ -138,6 +146,8 @@ def _notes(plan: Plan, settings: KindSettings, images: Mapping[str, str]) -> Ite
     for step in plan.steps:
         for platform in step.platforms.keys() - {"kubernetes"}:
             yield f"step {step.name}: its settings of {platform} have no effect here"
+        if step.resources.nodes > 1:
+            yield from jobs.notes(step, pod(step, settings))
         kind = step.resources.accelerator or ""
         if kind and "/" not in kind:
             yield (

@@ -1,6 +1,7 @@
 """The authored pipeline compiles to the IR in ``tests/golden``: no drift of kfp goes unseen.
 
-So does what each provider makes of it: generative.PROVIDER.json is what would be sent.
+So does what each provider makes of it: generative.PROVIDER.json is what would be sent, and
+multinode.PROVIDER.json with the training step on two nodes.
 
 After a change that is meant, remake it: ``python -m tests.pipelines.test_golden``.
 """
@@ -15,13 +16,20 @@ import pytest
 
 from infra import ir
 from infra import provider as providers
-from infra.plan import to_data
+from infra.plan import Plan, to_data
 from pipelines import compile
 
 GOLDEN = Path(__file__).parent.parent / "golden"
 IR = GOLDEN / "generative.json"
 SETTINGS: dict[str, dict[str, Any]] = {"local": {}, "kind": {"image_tag": "0123456789ab"}}
 """Of each provider whose request is kept, the settings that make it the same on every machine."""
+REQUESTS = [
+    (name, nodes)
+    for name in SETTINGS
+    for nodes in (1, 2)
+    if nodes == 1 or "multi-node" not in providers.get(name).missing
+]
+"""A provider, and on how many nodes the model is trained."""
 
 
 def compiled(workspace: Path) -> dict[str, Any]:
@@ -31,16 +39,28 @@ def compiled(workspace: Path) -> dict[str, Any]:
     return document
 
 
-def request(document: dict[str, Any], provider: str) -> Any:
+def request(document: dict[str, Any], provider: str, nodes: int = 1) -> Any:
     """What a provider is sent for it."""
     place = providers.get(provider)
     settings = place.settings(**SETTINGS[provider])
-    return to_data(place.lower(ir.read(document), settings, "generative-golden-1").body)
+    plan = spread(ir.read(document), nodes)
+    return to_data(place.lower(plan, settings, "generative-golden-1").body)
 
 
-def golden(provider: str) -> Path:
+def spread(plan: Plan, nodes: int) -> Plan:
+    """The plan as --nodes leaves it."""
+    steps = tuple(
+        step._replace(resources=step.resources._replace(nodes=nodes))
+        if step.name == "train"
+        else step
+        for step in plan.steps
+    )
+    return plan._replace(steps=steps)
+
+
+def golden(provider: str, nodes: int = 1) -> Path:
     """The file of a provider's request."""
-    return GOLDEN / f"generative.{provider}.json"
+    return GOLDEN / f"{'generative' if nodes == 1 else 'multinode'}.{provider}.json"
 
 
 def pretty(value: Any) -> str:
@@ -52,10 +72,11 @@ def test_the_pipeline_compiles_to_the_golden_ir(tmp_path: Path) -> None:
     assert pretty(compiled(tmp_path)) == IR.read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("provider", SETTINGS)
-def test_the_golden_ir_lowers_to_the_golden_request(provider: str) -> None:
+@pytest.mark.parametrize(("provider", "nodes"), REQUESTS)
+def test_the_golden_ir_lowers_to_the_golden_request(provider: str, nodes: int) -> None:
     document = json.loads(IR.read_text(encoding="utf-8"))
-    assert pretty(request(document, provider)) == golden(provider).read_text(encoding="utf-8")
+    found = pretty(request(document, provider, nodes))
+    assert found == golden(provider, nodes).read_text(encoding="utf-8")
 
 
 def test_the_plan_of_the_pipeline() -> None:
@@ -90,5 +111,5 @@ if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as folder:
         found = compiled(Path(folder))
     IR.write_text(pretty(found), encoding="utf-8")
-    for place in SETTINGS:
-        golden(place).write_text(pretty(request(found, place)), encoding="utf-8")
+    for each in REQUESTS:
+        golden(*each).write_text(pretty(request(found, *each)), encoding="utf-8")

@@ -125,6 +125,35 @@ def test_accelerators_and_spot_are_for_the_training_step(
 
 
 @pytest.mark.usefixtures("able")
+@pytest.mark.parametrize(("text", "step"), [("4", "train"), ("evaluate=4", "evaluate")])
+def test_nodes_are_for_the_training_step_or_another(pipeline: str, text: str, step: str) -> None:
+    steps = asked(pipeline, "--nodes", text).request.plan.steps
+    assert {each.name: each.resources.nodes for each in steps if each.resources.nodes > 1} == {
+        step: 4
+    }
+
+
+@pytest.mark.usefixtures("able")
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("0", "--nodes 0 is not N or STEP=N"), ("two", "--nodes two is not N or STEP=N"),
+        ("train=", "--nodes train= is not N or STEP=N"), ("-1", "--nodes -1 is not N or STEP=N"),
+        ("trian=2", r"the pipeline has no step trian; did you mean train\?"),
+    ],
+)  # fmt: skip
+def test_a_wrong_number_of_nodes_is_refused(pipeline: str, text: str, words: str) -> None:
+    with pytest.raises(InputError, match=words):
+        asked(pipeline, f"--nodes={text}")
+
+
+@pytest.mark.usefixtures("able")
+def test_a_pipeline_without_training_must_name_the_step(workspace: Path) -> None:
+    with pytest.raises(InputError, match="no step train; name one: --nodes STEP=N"):
+        asked(NOOP, "--nodes", "2")
+
+
+@pytest.mark.usefixtures("able")
 @pytest.mark.parametrize("gpu", ["", "8", ":8", "A100:", "A100:0", "A100:-1", "A100:x", "A 100"])
 def test_a_wrong_accelerator_is_refused(pipeline: str, gpu: str) -> None:
     with pytest.raises(InputError, match="is not KIND:COUNT"):
@@ -137,9 +166,11 @@ def test_a_pipeline_without_training_has_nothing_to_accelerate(workspace: Path) 
         asked(NOOP, "--spot")
 
 
-@pytest.mark.parametrize("words", [["--gpu", "A100"], ["--spot"]])
+@pytest.mark.parametrize("words", [["--gpu", "A100"], ["--spot"], ["--nodes", "2"]])
 def test_a_place_that_cannot_says_why(pipeline: str, words: list[str]) -> None:
-    with pytest.raises(UnsupportedError, match=r"step train asks for \w+, and local cannot: \w+"):
+    with pytest.raises(
+        UnsupportedError, match=r"step train asks for [\w-]+, and local cannot: \w+"
+    ):
         asked(pipeline, *words)
 
 

@@ -29,12 +29,13 @@ class Beside(NamedTuple):
     """What is in the cluster already, so that manifests may refer to it.
 
     ``names`` are ``Kind/name``; ``pods`` are labels of pods; ``node_ports`` those that kind maps
-    to this machine.
+    to this machine; ``headless`` the names of Services without an address.
     """
 
     names: frozenset[str] = frozenset()
     pods: tuple[Mapping[str, str], ...] = ()
     node_ports: frozenset[int] = frozenset()
+    headless: frozenset[str] = frozenset()
 
 
 def problems(documents: Iterable[Document], beside: Beside | None = None) -> list[str]:
@@ -165,7 +166,7 @@ def _pods_are_sound(documents: list[Document], beside: Beside) -> Iterator[str]:
     }
     for document in documents:
         if podrules.template(document):
-            for words in podrules.problems(document, names, headless):
+            for words in podrules.problems(document, names, headless | beside.headless):
                 yield f"{title(document)}{words}"
 
 

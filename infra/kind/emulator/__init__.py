@@ -68,7 +68,9 @@ def rehearse(
     def environment(run: Run) -> tuple[Plan, dict[str, str]]:
         from infra.kind.emulator.tracking import told
 
-        return told(run, workspace, plugin=bool(chosen.get("plugin")))
+        plan, shared = told(run, workspace, plugin=bool(chosen.get("plugin")))
+        work = workspace.resolve() / "kubernetes" / "claims" / settings.work_claim
+        return plan, {**shared, "TREFOIL_WORK": str(work)}
 
     log = Log(workspace / "requests.jsonl", _named)
     world = World(

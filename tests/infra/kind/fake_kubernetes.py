@@ -32,7 +32,7 @@ _VERSION = "1.33"
 class FakeKubernetes:
     """The server. ``objects`` is what it holds, by path; ``requests`` what was asked of it.
 
-    ``stuck`` are Deployments that never become ready; ``logs`` what containers of a pod printed;
+    ``stuck`` are Deployments and Jobs that never get on; ``logs`` what containers of a pod printed;
     ``refuses`` maps a plural to the message with which its creation is refused.
     """
 
@@ -119,7 +119,7 @@ class FakeKubernetes:
                 "updatedReplicas": count, "readyReplicas": count, "availableReplicas": count,
             }  # fmt: skip
         conditions = {"Job": "Complete", "CustomResourceDefinition": "Established"}
-        if kind in conditions:
+        if kind in conditions and name not in self.stuck:
             body["status"] = {"conditions": [{"type": conditions[kind], "status": "True"}]}
 
 

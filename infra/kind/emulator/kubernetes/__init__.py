@@ -34,6 +34,8 @@ _THERE = (
     ("", "v1", "Namespace", "kubeflow"),
     ("kubeflow", "v1", "ServiceAccount", "default"),
     ("kubeflow", "v1", "ServiceAccount", "pipeline-runner"),
+    ("kubeflow", "v1", "PersistentVolumeClaim", "trefoil-data"),
+    ("kubeflow", "v1", "PersistentVolumeClaim", "trefoil-work"),
 )
 _BEAT = 0.05
 _WAKING = 60.0
@@ -46,7 +48,7 @@ class Kubernetes:
     def __init__(self, folder: Path) -> None:
         self._file, self._owner = folder / "objects.json", folder / "owner"
         self._objects = Objects()
-        self._node = Node(self._objects, folder / "pods")
+        self._node = Node(self._objects, folder)
         self._api = Api(self._objects, self._admit, self._node.log, self._node.proxy)
         self._lock, self._over = threading.Lock(), threading.Event()
         self._thread = threading.Thread(target=self._beat, daemon=True)

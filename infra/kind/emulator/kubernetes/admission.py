@@ -20,7 +20,8 @@ def admit(call: Call, body: Object, objects: Objects) -> None:
         check(body, f"V1{kind}", models, kind)
     except Wrong as wrong:
         raise Refused(422, "Invalid", f'{kind} "{name}" is invalid: {wrong}') from None
-    known = kind == "Service" and call.path in objects.by_path  # it may come to lead nowhere
+    headless = kind == "Service" and body["spec"].get("clusterIP") == "None"  # before its pods
+    known = headless or (kind == "Service" and call.path in objects.by_path)  # or after them
     if broken := [] if known else rules.problems([body], _beside(objects)):
         raise Refused(422, "Invalid", f'{kind} "{name}" is invalid: {"; ".join(broken)}')
 
@@ -30,5 +31,10 @@ def _beside(objects: Objects) -> rules.Beside:
         there = list(objects.by_path.values())
     return rules.Beside(
         names=frozenset(f"{each['kind']}/{each['metadata']['name']}" for each in there),
+        headless=frozenset(
+            each["metadata"]["name"]
+            for each in there
+            if each["kind"] == "Service" and each["spec"].get("clusterIP") == "None"
+        ),
         pods=tuple(podrules.labels(each) for each in there if podrules.template(each)),
     )

@@ -94,8 +94,9 @@ class Api:
             self._admit(call, at, body)
             return answer(self._objects.put(call.path, body))
 
-    def _delete(self, call: Call, _: Place) -> Answer:
-        self._objects.delete(call.path)
+    def _delete(self, call: Call, at: Place) -> Answer:
+        alone = at["plural"] == "jobs" and "propagationPolicy" not in call.query
+        self._objects.delete(call.path, orphans=alone)  # as Kubernetes deletes a Job by default
         return answer({"kind": "Status", "apiVersion": "v1", "status": "Success"})
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 
+from infra.kind.emulator.kubernetes.discovery import path_of
 from infra.kind.emulator.kubernetes.node import is_ready
 from infra.kind.emulator.kubernetes.objects import Object, Objects
 from infra.plan import canonical
@@ -16,6 +18,8 @@ def reconcile(objects: Objects) -> None:
     with objects.lock:
         for path, body in objects.of("Deployment"):
             _deployment(objects, path, body)
+        for path, body in objects.of("Job"):
+            _job(objects, path, body)
 
 
 def settled(objects: Objects) -> bool:
@@ -46,6 +50,44 @@ def _deployment(objects: Objects, path: str, body: Object) -> None:
             "readyReplicas": ready, "availableReplicas": ready,
         },
     )  # fmt: skip
+
+
+def _job(objects: Objects, path: str, body: Object) -> None:
+    """A pod for each index; it fails with the first of them, and ends the others."""
+    spec, own = body["spec"], [objects.get(each) for each in objects.owned(body)]
+    name, ended = body["metadata"]["name"], bool(body.get("status", {}).get("conditions"))
+    if ended:
+        return
+    if not own:
+        for index in range(spec["completions"]):
+            objects.add(_indexed(body, index))
+        return
+    phases = [pod.get("status", {}).get("phase") for pod in own]
+    failed = [pod for pod in own if pod.get("status", {}).get("phase") == "Failed"]
+    if failed:
+        why = f"pod {failed[0]['metadata']['name']} failed, and no more may"
+        told = {"type": "Failed", "status": "True", "reason": "PodFailurePolicy", "message": why}
+        objects.report(path, {"failed": len(failed), "conditions": [told]})
+        for pod in own:
+            if pod.get("status", {}).get("phase") not in ("Failed", "Succeeded"):
+                objects.delete(path_of(pod))
+    elif phases.count("Succeeded") == spec["completions"]:
+        told = {"type": "Complete", "status": "True", "message": f"{name} has ended well"}
+        objects.report(path, {"succeeded": spec["completions"], "conditions": [told]})
+
+
+def _indexed(job: Object, index: int) -> Object:
+    """One pod of an Indexed Job."""
+    name = job["metadata"]["name"]
+    labels = {"job-name": name, "batch.kubernetes.io/job-name": name}
+    template = copy.deepcopy(job["spec"]["template"])
+    of_index = "batch.kubernetes.io/job-completion-index"
+    template["metadata"].setdefault("annotations", {})[of_index] = str(index)
+    template["spec"]["hostname"] = f"{name}-{index}"
+    for container in template["spec"]["containers"]:
+        own = {"name": "JOB_COMPLETION_INDEX", "value": str(index)}
+        container["env"] = [*container.get("env", []), own]
+    return _pod_of(job, template, f"{name}-{index}-{job['metadata']['uid'][:5]}", labels)
 
 
 def _pod_of(owner: Object, template: Object, name: str, labels: dict[str, str]) -> Object:

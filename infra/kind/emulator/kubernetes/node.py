@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import datetime
 import json
 import threading
 from collections.abc import Iterator
@@ -11,20 +12,22 @@ from pathlib import Path
 from infra.kind.cluster.podrules import selects
 from infra.kind.emulator.kubernetes.discovery import Place, Refused
 from infra.kind.emulator.kubernetes.objects import Object, Objects
-from infra.kind.emulator.kubernetes.pod import Pod
+from infra.kind.emulator.kubernetes.pod import Places, Pod, free_port
 from infra.local.process import end_orphan
 from infra.local.rundir import StepDirectory
 from infra.rehearsal.server import Answer, Call
 from infra.storage import remove
 
 _GRACE = 5.0
+_BEGAN = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
 
 
 class Node:
     """The pods that run here, each in a folder of its own."""
 
     def __init__(self, objects: Objects, folder: Path) -> None:
-        self._objects, self._folder = objects, folder
+        self._objects, self._folder, self._claims = objects, folder / "pods", folder / "claims"
+        self._ports: dict[str, int] = {}
         self._pods: dict[str, Pod] = {}
         self._ending: list[threading.Thread] = []
         self._turn = 0
@@ -62,6 +65,8 @@ class Node:
             raise Refused(400, "BadRequest", f"container {container} is not valid for the pod")
         text = pod.log(container, previous=_word(call, "previous") == "true")
         lines = text.splitlines(keepends=True)
+        if _word(call, "timestamps") == "true":
+            lines = list(_timed(lines, _word(call, "sinceTime")))
         last = int(_word(call, "tailLines") or len(lines))
         return Answer(200, "".join(lines[-last:] if last else []).encode(), "text/plain")
 
@@ -116,12 +121,23 @@ class Node:
 
     def _started(self, path: str, body: Object) -> Pod:
         folder = self._folder / body["metadata"]["name"]
-        return Pod(body, folder, lambda status: self._objects.report(path, status))
+        meeting = body["spec"].get("subdomain", path)  # where pods know each other by name
+        port = self._ports.setdefault(meeting, free_port())
+        places = Places(folder, self._claims, port)
+        return Pod(body, places, lambda status: self._objects.report(path, status))
 
     def _end(self, pod: Pod) -> None:
         thread = threading.Thread(target=pod.end)
         thread.start()
         self._ending.append(thread)
+
+
+def _timed(lines: list[str], since: str) -> Iterator[str]:
+    """Lines with times in front that rise, though they are not when they were printed."""
+    for number, line in enumerate(lines):
+        at = (_BEGAN + datetime.timedelta(seconds=number)).isoformat().replace("+00:00", "Z")
+        if at >= since:
+            yield f"{at} {line}"
 
 
 def is_ready(pod: Object) -> bool:

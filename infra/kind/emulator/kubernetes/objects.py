@@ -103,13 +103,13 @@ class Objects:
             if body is not None and body.get("status") != status:
                 self.put(path, {**copy.deepcopy(body), "status": status})
 
-    def delete(self, path: str) -> Object:
-        """Take an object away, and what it owns. Raises Refused."""
+    def delete(self, path: str, orphans: bool = False) -> Object:
+        """Take an object away, and what it owns but for ``orphans``. Raises Refused."""
         with self.lock:
             gone = self.get(path)
             del self.by_path[path]
             self.revision += 1
-            for other in self.owned(gone):
+            for other in () if orphans else self.owned(gone):
                 if other in self.by_path:
                     self.delete(other)
         return gone

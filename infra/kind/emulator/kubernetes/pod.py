@@ -7,12 +7,14 @@ pod's restartPolicy says, in tenths of Kubernetes' seconds and less.
 
 from __future__ import annotations
 
+import datetime
 import http.client
+import re
 import socket
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from infra.errors import TrefoilError
 from infra.kind.emulator.kubernetes.objects import Object
@@ -30,14 +32,22 @@ _BACKOFF, _LONGEST = 0.1, 5.0
 Report = Callable[[Object], None]
 
 
+class Places(NamedTuple):
+    """Where a pod is on this machine: its own folder, that of all claims, and its port."""
+
+    folder: Path
+    claims: Path
+    port: int
+
+
 class Pod:
     """From its start to its end. ``report`` hears its status each time that it changes."""
 
-    def __init__(self, body: Object, folder: Path, report: Report) -> None:
-        self._spec, self._folder, self._report = body["spec"], folder, report
-        self.place = StepDirectory(folder)
-        folder.mkdir(parents=True, exist_ok=True)
-        self.port = _free_port()
+    def __init__(self, body: Object, places: Places, report: Report) -> None:
+        self._body, self._spec, self._report = body, body["spec"], report
+        self._folder, self._claims, self.port = places
+        self.place = StepDirectory(self._folder)
+        self._folder.mkdir(parents=True, exist_ok=True)
         self._lock, self._over = threading.RLock(), threading.Event()
         self._process: Process | None = None
         self._told = {
@@ -131,11 +141,11 @@ class Pod:
             self._phase = "Pending" if container in self._init() else "Running"
             told["state"] = {"running": {}}
             self._tell()
-            ended = threading.Event()
-            probing = threading.Thread(target=self._probe, args=(container, told, ended))
+            gone = threading.Event()
+            probing = threading.Thread(target=self._probe, args=(container, told, gone))
             probing.start()
             code = process.wait().code
-            ended.set()
+            gone.set()
             probing.join()
         except (TrefoilError, OSError) as error:
             log.write_text(f"{error}\n", encoding="utf-8")
@@ -143,7 +153,9 @@ class Pod:
         code = 128 - code if code < 0 else code  # by a signal
         reason = "Error" if code else "Completed"
         told["ready"] = False
-        told["state"] = {"terminated": {"exitCode": code, "reason": reason}}
+        finished = datetime.datetime.now(datetime.UTC).isoformat()
+        ended = {"exitCode": code, "reason": reason, "finishedAt": finished}
+        told["state"] = {"terminated": ended}
         self._tell()
         return code
 
@@ -151,24 +163,40 @@ class Pod:
         words = [*container.get("command", []), *container.get("args", [])]
         argv = [self._here(word, container) for word in words]
         env = {
-            each["name"]: self._here(each.get("value", ""), container)
+            each["name"]: self._here(self._value(each), container)
             for each in container.get("env", [])
         }
         return Process([program(argv[0]), *argv[1:]], env, self.place, log)
 
+    def _value(self, variable: Object) -> str:
+        """A variable's value; of what it may come from, an annotation of the pod is known here."""
+        path = variable.get("valueFrom", {}).get("fieldRef", {}).get("fieldPath", "")
+        if match := re.fullmatch(r"metadata\.annotations\['(.+)'\]", path):
+            return str(self._body["metadata"]["annotations"][match[1]])
+        return str(variable.get("value", ""))
+
     def _here(self, word: str, container: Object) -> str:
         """A word of a command as it is meant on this machine."""
-        if word == _EVERYONE:
+        home = self._spec.get("subdomain")
+        if word == _EVERYONE or (home and word.endswith(f".{home}")):
             return LOOPBACK
         if word in {str(port["containerPort"]) for port in container.get("ports", [])}:
             return str(self.port)
         for mount in container.get("volumeMounts", []):
-            path = mount["mountPath"]
-            if word == path or word.startswith(f"{path}/"):
-                folder = self._folder.resolve() / "volumes" / mount["name"]
-                folder.mkdir(parents=True, exist_ok=True)
-                return f"{folder}{word.removeprefix(path)}"
+            flag, _, path = word.rpartition("=")  # --model=/path
+            if path == mount["mountPath"] or path.startswith(f"{mount['mountPath']}/"):
+                front = f"{flag}=" if flag else ""
+                return f"{front}{self._volume(mount)}{path.removeprefix(mount['mountPath'])}"
         return word
+
+    def _volume(self, mount: Object) -> Path:
+        """The folder of a mount: one of its own, or of the claim that others mount too."""
+        volume = next(each for each in self._spec["volumes"] if each["name"] == mount["name"])
+        claim = volume.get("persistentVolumeClaim", {}).get("claimName")
+        own = self._folder / "volumes" / mount["name"]
+        folder = Path(self._claims / claim if claim else own).resolve()
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
 
     def _probe(self, container: Object, told: Object, ended: threading.Event) -> None:
         """Note whether its readiness probe is answered well, until it has ended."""
@@ -197,7 +225,8 @@ class Pod:
         return self._folder / f"{container}.{number}.log"
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port of loopback that nobody has."""
     with socket.create_server((LOOPBACK, 0)) as found:
         port: int = found.getsockname()[1]
         return port
