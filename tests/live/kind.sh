@@ -89,4 +89,10 @@ trefoil rollback --provider kind
 samples "$out/again.png"
 cmp "$out/digits.png" "$out/again.png"
 
+stage "one model on two nodes"
+trefoil run --provider kind --param steps=300 --step train --nodes 2
+trefoil logs --provider kind --step train >"$out/train.log"
+grep "shared by 2 processes on 2 nodes" "$out/train.log"
+test -z "$(kubectl --context kind-trefoil -n kubeflow get jobs -l trefoil.dev/job -o name)"
+
 stage "all is well"

@@ -28,7 +28,7 @@ VERSIONS = ("1.33", "1.36")
 def test_every_manifest_keeps_to_the_schemas_of_kubernetes(overlay: str, version: str) -> None:
     """A misspelt field would be dropped by some servers and refused by others."""
     found = documents(overlay)
-    assert len(found) == {"trefoil": 10, "postgres": 13}[overlay]
+    assert len(found) == {"trefoil": 13, "postgres": 16}[overlay]
     for document in found:
         kubernetes_validate.validate(document, version, strict=True)
 
