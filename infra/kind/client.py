@@ -88,14 +88,15 @@ def outputs(run: RunRef, settings: KindSettings) -> dict[str, dict[str, Json]]:
     """By step: each output parameter's value, and each artefact's path, or else its URI.
 
     An artefact that is one file, and not too large, is brought into the workspace; of one that is
-    a folder, KFP's page hands out no list, and only metrics.json is known to be there.
+    a folder, KFP's page hands out no list, and only metrics.json is known to be there. Each of
+    KFP's runs of that name has copies of its own.
     """
     server = _connected(settings.host)
     found = _whole(server, run, settings)
     plan, pages = _plan(found), Pages(server, settings, found)
     ended = {name: task for name, task in _tasks(server, found).items() if task.state in DONE}
     uris = server.metadata.artifacts(task.execution for task in ended.values()) if ended else {}
-    place = Path(settings.workspace) / "artefacts" / run.run_id
+    place = Path(settings.workspace) / "artefacts" / run.run_id / found["run_id"]
     left: dict[str, dict[str, Json]] = {}
     for name, task in ended.items():
         step = plan.step(name)

@@ -52,10 +52,10 @@ class Pages:
         return ""
 
     def fetched(self, uri: str, place: Path) -> Path | None:
-        """Bring an artefact to ``place``; None where it stays in the store."""
+        """Bring an artefact to ``place``, once; None where it stays in the store."""
         parts = urlsplit(uri)
         store = _STORES.get(parts.scheme)
-        if place.exists():
+        if place.is_file() or (place / _METRICS).is_file():
             return place
         if store is None:
             return None

@@ -10,12 +10,14 @@ import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from infra.errors import CredentialsError, InputError, ProviderError
 from infra.kind import PROVIDER, KindSettings
+from infra.kind.pages import Pages
+from infra.kind.server import Server
 from infra.plan import RunRef
 from infra.rehearsal.faults import Faults
 from infra.rehearsal.log import Log
@@ -145,6 +147,32 @@ def test_a_failed_run_is_started_anew(compiled: Compiled, tmp_path: Path) -> Non
         stood.ran(plan)
         assert states(stood.ran(plan))["make"] == "cached"
         assert PROVIDER.list_runs(stood.settings) == [RunRef("kind", "r-1")]
+
+
+def test_artefacts_are_those_of_the_run_that_is_meant(compiled: Compiled, tmp_path: Path) -> None:
+    """The same command after a failure makes a new run; the old model must not be taken for its."""
+    told = []
+    with standing(tmp_path) as stood:
+        for text in ("old", "new"):
+            plan = plan_of(compiled("stages"), text=text, how="fail")
+            stood.ran(plan)
+            left = PROVIDER.outputs(RunRef("kind", "r-1"), stood.settings)
+            told.append(Path(str(left["use"]["out"])).read_text())
+    assert told == ["old!", "new!"]
+
+
+def test_a_copy_that_was_cut_off_is_made_again(tmp_path: Path) -> None:
+    """Killed between making a folder and filling it, a command must not trust the empty one."""
+
+    class Store:
+        def download(self, path: str, _: int) -> bytes | None:
+            return b"{}" if path == "minio/bucket/left/metrics.json" else None
+
+    place = tmp_path / "metrics"
+    place.mkdir()
+    pages = Pages(cast("Server", Store()), SETTINGS, {"run_id": "id"})
+    assert pages.fetched("minio://bucket/left", place) == place
+    assert (place / "metrics.json").read_text() == "{}"
 
 
 def test_a_lost_answer_makes_no_second_run(compiled: Compiled, tmp_path: Path) -> None:
