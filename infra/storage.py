@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import hashlib
 import json
 import os
@@ -58,6 +60,15 @@ def append_line(path: Path, text: str) -> None:
             line = line[os.write(handle, line) :]
     finally:
         os.close(handle)
+
+
+@contextlib.contextmanager
+def locked(file: Path) -> Iterator[None]:
+    """Be the only one on this machine in such a block; others wait. The file stays."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with file.open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def remove(directory: Path) -> None:

@@ -48,6 +48,11 @@ class Cluster:
     def __exit__(self, *_: object) -> None:
         self._client.close()
 
+    def create(self, manifest: Object) -> Object:
+        """Make an object. Raises Conflict where there is one of its name."""
+        asked = {"fieldManager": _MANAGER, "fieldValidation": "Strict"}
+        return self._call("POST", self._path(manifest["kind"]), asked, manifest)
+
     def apply(self, manifest: Object) -> Object:
         """Make an object, or change it to what is said of it here. The whole is one change."""
         path = f"{self._path(manifest['kind'])}/{manifest['metadata']['name']}"

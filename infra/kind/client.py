@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from infra.errors import InputError, ProviderError
+from infra.errors import InputError, ProviderError, unwritable
 from infra.kind import KindSettings
 from infra.kind.pages import Pages
 from infra.kind.server import Found, Server
@@ -16,6 +16,7 @@ from infra.kind.tasks import Task, run_state, seconds, tasks
 from infra.kind.watch import Watch
 from infra.plan import DONE, FINAL, Event, Json, LogLine, Plan, Request, RunRef, Status
 from infra.provider import Context
+from infra.storage import locked
 from infra.values import neat
 
 if TYPE_CHECKING:
@@ -28,15 +29,20 @@ _LOST = 1.0
 def submit(request: Request, settings: KindSettings, _context: Context) -> RunRef:
     """Start the run; attach to it where it goes on, or has succeeded.
 
+    KFP takes two runs of one name: of two commands at once in a workspace, one waits and attaches.
     Raises InputError with KFP's words where it refuses, CredentialsError, ProviderError.
     """
     server = _connected(settings.host)
     body: Any = request.body
     name = str(body["experiment"])
     experiment = server.experiment(name) or server.create_experiment(name)
-    there = server.find(experiment, request.run_id)
-    if there is None or run_state(there) in ("failed", "cancelled", "skipped"):
-        _create(server, {**body["run"], "experiment_id": experiment}, there)
+    try:
+        with locked(Path(settings.workspace) / "submit.lock"):
+            there = server.find(experiment, request.run_id)
+            if there is None or run_state(there) in ("failed", "cancelled", "skipped"):
+                _create(server, {**body["run"], "experiment_id": experiment}, there)
+    except OSError as error:
+        raise unwritable(settings.workspace, error) from error
     return RunRef("kind", request.run_id)
 
 

@@ -193,7 +193,7 @@ def _settle(cluster: Cluster, name: str, change: Callable[[State], State]) -> En
         state = change(state_of(found))
         try:
             if found is None:
-                cluster.apply(service(name, cluster.namespace, state))
+                cluster.create(service(name, cluster.namespace, state))
             else:
                 cluster.patch("Service", name, traffic(name, state, found))
             break

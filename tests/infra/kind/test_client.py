@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -138,6 +139,41 @@ def test_the_same_run_twice_is_one_run(compiled: Compiled, tmp_path: Path) -> No
         stood.ran(plan)
         stood.ran(plan)
         assert len([c for c in stood.calls() if c["method"] == "POST" and _creates(c)]) == 1
+
+
+def test_the_same_run_twice_at_once_is_one_run(
+    compiled: Compiled, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """KFP takes both, and the training would be paid for twice."""
+    looking, find = threading.Barrier(2), Server.find
+
+    def together(server: Server, experiment: str, name: str) -> Any:
+        found = find(server, experiment, name)
+        with contextlib.suppress(threading.BrokenBarrierError):
+            looking.wait(1)  # both know of no run, unless one waits for the other
+        return found
+
+    plan = plan_of(compiled("stages"))
+    with standing(tmp_path) as stood:
+        monkeypatch.setattr(Server, "find", together)
+        commands = [threading.Thread(target=stood.submitted, args=(plan,)) for _ in range(2)]
+        for command in commands:
+            command.start()
+        for command in commands:
+            command.join()
+        monkeypatch.undo()
+        list(PROVIDER.follow(RunRef("kind", "r-1"), stood.settings))
+        assert [call["outcome"] for call in stood.calls() if _creates(call)] == ["200"]
+
+
+def test_a_workspace_that_cannot_be_written_is_one_sentence(
+    compiled: Compiled, tmp_path: Path
+) -> None:
+    (tmp_path / "file").touch()
+    with standing(tmp_path) as stood:
+        settings = stood.settings._replace(workspace=str(tmp_path / "file" / "below"))
+        with pytest.raises(InputError, match=r"the workspace .* cannot be written"):
+            PROVIDER.submit(stood.request(plan_of(compiled("stages"))), settings, dict)
 
 
 def test_a_failed_run_is_started_anew(compiled: Compiled, tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import pytest
 
 from infra.errors import CredentialsError, InputError, ProviderError
 from infra.kind import endpoint, ready
+from infra.kind.api import Cluster
 from infra.kind.cluster.rules import problems
 from infra.kind.endpoint_manifests import (
     RELEASE,
@@ -90,9 +91,10 @@ def test_the_manifests_keep_to_schema_and_rules(state: State) -> None:
 def test_a_first_version_is_ready_before_anybody_is_sent_to_it(cluster: FakeKubernetes) -> None:
     found = deploy("1")
     assert (found.version, found.state, found.url) == ("1", "serving", "http://digits.kubeflow")
-    writes = [path.rpartition("/")[2] for _, path in cluster.writes()]
-    assert writes[:2] == [deployment_name(NAME, ONE), NAME]
-    (container,) = cluster.find("Deployment", writes[0])["spec"]["template"]["spec"]["containers"]
+    first = deployment_name(NAME, ONE)
+    writes = [(how, path.rpartition("/")[2]) for how, path in cluster.writes()]
+    assert writes[:2] == [("PATCH", first), ("POST", "services")]
+    (container,) = cluster.find("Deployment", first)["spec"]["template"]["spec"]["containers"]
     assert container["image"] == "trefoil-server:abc"
     assert asked(cluster) == {"1": 1}
 
@@ -278,3 +280,24 @@ def test_two_deployers_at_once_end_with_one_version_asked(cluster: FakeKubernete
     for each in threads:
         each.join()
     assert len(asked(cluster)) == 1
+
+
+def test_of_two_first_deployers_neither_forgets_the_other(
+    cluster: FakeKubernetes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is not remembered is never scaled down, and no rollback reaches it."""
+    found: list[Any] = []
+    look = Cluster.find
+
+    def late(own: Cluster, kind: str, name: str) -> Any:
+        before = look(own, kind, name)
+        started = any(each["kind"] == "Deployment" for each in cluster.objects.values())
+        if kind == "Service" and started and not found:
+            found.append(before)  # there is none, and now the other makes it
+            deploy("1")
+        return before
+
+    monkeypatch.setattr(Cluster, "find", late)
+    deploy("2")
+    state = state_of(cluster.find("Service", NAME))
+    assert (found, state.current, state.previous) == ([None], TWO, ONE)
