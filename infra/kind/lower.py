@@ -21,7 +21,7 @@ def lower(plan: Plan, settings: KindSettings, run_id: str) -> Request:
     Pure where ``image_tag`` is set; else git is asked for the revision of this code.
     Raises SettingsError, UnsupportedError, and InputError where git cannot tell.
     """
-    images = _images([step.image for step in plan.steps], settings)
+    images, commits = _images([step.image for step in plan.steps], settings)
     environment = {
         "TREFOIL_PROVIDER": "kind",
         "TREFOIL_PLAN_DIGEST": plan.digest(),
@@ -30,7 +30,8 @@ def lower(plan: Plan, settings: KindSettings, run_id: str) -> Request:
 
     def container(step: Step, given: Node) -> Node:
         found = {**given, "image": images[step.image]}
-        env = {**environment, **step.env, "TREFOIL_RUN_ID": run_id}
+        commit = {"TREFOIL_GIT_COMMIT": commits[step.image]} if step.image in commits else {}
+        env = {**environment, **commit, **step.env, "TREFOIL_RUN_ID": run_id}
         found["env"] = [{"name": name, "value": value} for name, value in env.items()]
         if step.resources.accelerators:
             gpu = _gpu(step, settings)
@@ -68,11 +69,14 @@ def environment(settings: KindSettings) -> dict[str, str]:
     """What the step deploy is told, for whoever deploys without a run. Raises as ``lower`` does."""
     from infra.images.catalogue import IMAGES
 
-    return _environment(settings, _images(IMAGES, settings))
+    return _environment(settings, _images(IMAGES, settings)[0])
 
 
-def _images(named: Iterable[str], settings: KindSettings) -> dict[str, str]:
-    """What to run for each image; where one is ours, for all of ours: deploy starts more."""
+def _images(named: Iterable[str], settings: KindSettings) -> tuple[dict[str, str], dict[str, str]]:
+    """What to run for each image, and of those that are made of this code which commit it is.
+
+    Where one is ours, for all of ours: deploy starts more.
+    """
     from infra.images.catalogue import IMAGES
 
     names = dict.fromkeys(named)
@@ -80,30 +84,29 @@ def _images(named: Iterable[str], settings: KindSettings) -> dict[str, str]:
         names |= dict.fromkeys(IMAGES)
     found = {name: settings.images.get(name, name) for name in names}
     ours = [name for name in names if name in IMAGES and name not in settings.images]
-    if ours:
-        tag = settings.image_tag or _tag_of_this_code()
-        front = f"{settings.registry.rstrip('/')}/" if settings.registry else ""
-        found |= {name: f"{front}{name}:{tag}" for name in ours}
-    return found
+    if not ours:
+        return found, {}
+    tag, commit = (settings.image_tag, "") if settings.image_tag else _this_code()
+    front = f"{settings.registry.rstrip('/')}/" if settings.registry else ""
+    found |= {name: f"{front}{name}:{tag}" for name in ours}
+    return found, dict.fromkeys(ours, commit) if commit else {}
 
 
-def _tag_of_this_code() -> str:
+def _this_code() -> tuple[str, str]:
+    """The tag of images made of it, and its commit, with + behind it where files differ."""
     from infra.images import revision
     from infra.images.catalogue import CONTENTS, ROOT
 
     try:
-        return revision.of(ROOT, CONTENTS).tag
+        tag, text = revision.of(ROOT, CONTENTS)
     except InputError as error:
         raise InputError(f"{error}; or set TREFOIL_IMAGE_TAG") from None
+    return tag, text.removesuffix("dirty")
 
 
 def _environment(settings: KindSettings, images: Mapping[str, str]) -> dict[str, str]:
     """What every step finds in its environment, whatever the pipeline."""
-    found = {}
-    ours = next((image for name, image in images.items() if name != image), "")
-    if ours:
-        found["TREFOIL_GIT_COMMIT"] = ours.rpartition(":")[2]
-    found |= {variable: images[name] for name, variable in SERVING.items() if name in images}
+    found = {variable: images[name] for name, variable in SERVING.items() if name in images}
     if settings.tracking_uri != "none":
         found["MLFLOW_TRACKING_URI"] = _tracking(settings)
         found["MLFLOW_EXPERIMENT_NAME"] = settings.experiment

@@ -34,9 +34,9 @@ class Server:
         Raises ProviderError, CredentialsError, and InputError at another version.
         """
         self.host = host.rstrip("/")
-        self._preflight()
         self._client = _client(self.host)
         self._transport = self._client._run_api.api_client
+        self._preflight()
         self.metadata = Metadata(self._post_metadata)
 
     # --- KFP's API
@@ -177,27 +177,17 @@ class Server:
             raise _silent(self.host, error) from None
 
     def _preflight(self) -> None:
-        import urllib3
-
-        url = f"{self.host}/apis/v2beta1/healthz"
-        pool = urllib3.PoolManager(retries=False, timeout=urllib3.Timeout(5.0))
         try:
-            found = pool.request("GET", url)
-            told: Any = json.loads(found.data) if found.status == 200 else found.data
-        except urllib3.exceptions.HTTPError as error:
-            raise _silent(self.host, error) from None
+            told = self._once(self._client._healthz_api.healthz_service_get_healthz)
         except ValueError:
             raise ProviderError(
                 f"what answers at {self.host} is not Kubeflow Pipelines; see the setting host"
             ) from None
-        finally:
-            pool.clear()
-        if found.status != 200:
-            raise _refusal(self.host, found.status, told)
         _require_version(self.host, told.get("tag_name") or told.get("apiServerTagName") or "")
 
 
 def _client(host: str) -> Any:
+    """kfp's client, with the credentials that it finds; made without a call."""
     import logging
     import warnings
 
@@ -205,11 +195,24 @@ def _client(host: str) -> Any:
     warnings.filterwarnings("ignore", "This client only works with Kubeflow", FutureWarning)
     try:
         import kfp
+        import kfp_server_api
     except ImportError:
         raise InputError(
             "Kubeflow Pipelines needs kfp: run `make setup`, or install the extra kfp"
         ) from None
-    return kfp.Client(host=host)
+
+    class Client(kfp.Client):  # type: ignore[misc]  # kfp has no types
+        def get_kfp_healthz(self, sleep_duration: int = 5) -> Any:
+            """Nothing: kfp asks while it is made, five times over 25 s where nobody answers."""
+            return kfp_server_api.V2beta1GetHealthzResponse(multi_user=False)
+
+    try:
+        return Client(host=host)
+    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+        raise InputError(
+            f"kfp cannot read {kfp.Client._LOCAL_KFP_CONTEXT} ({type(error).__name__}: {error}); "
+            "mend or remove it"
+        ) from None
 
 
 def _require_version(host: str, server: str) -> None:

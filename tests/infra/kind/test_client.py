@@ -359,6 +359,40 @@ def test_another_answer_is_one_sentence(
         PROVIDER.list_runs(KindSettings(host=host))
 
 
+def context(monkeypatch: pytest.MonkeyPatch, file: Path, text: str) -> None:
+    """Let kfp find a context file."""
+    import kfp
+
+    file.write_text(text)
+    monkeypatch.setattr(kfp.Client, "_LOCAL_KFP_CONTEXT", str(file))
+
+
+def test_the_server_is_asked_with_the_credentials_that_kfp_has(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server behind a login would refuse the first look, though the client has its cookie."""
+
+    def handle(call: Call) -> Answer:
+        if call.header("Cookie") != "session=abc":
+            return Answer(401, b"who are you")
+        return Answer(200, b'{"tag_name": "2.17.0", "multi_user": true}')
+
+    told = {"client_authentication_cookie": "session=abc", "namespace": ""}
+    context(monkeypatch, tmp_path / "context.json", json.dumps(told))
+    with serving(handle, Log(tmp_path / "log"), Faults()) as host:
+        assert PROVIDER.list_runs(KindSettings(host=host)) == []
+    assert json.loads((tmp_path / "context.json").read_text()) == told
+
+
+@pytest.mark.parametrize("text", ["{", "[]", "{}"])
+def test_a_damaged_context_of_kfp_is_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    context(monkeypatch, tmp_path / "context.json", text)
+    with pytest.raises(InputError, match=r"kfp cannot read .*context\.json .*mend or remove it"):
+        PROVIDER.list_runs(KindSettings(host="http://127.0.0.1:9"))
+
+
 def test_a_killed_command_is_taken_up_by_the_same_command(
     compiled: Compiled, tmp_path: Path
 ) -> None:

@@ -109,6 +109,25 @@ def test_the_tag_is_that_of_this_code_where_nothing_says_otherwise() -> None:
     assert not image.endswith("latest")
 
 
+@pytest.mark.parametrize(
+    "settings",
+    [
+        KindSettings(image_tag="latest-cuda"),
+        KindSettings(images={"trefoil-trainer": "r/t@sha256:abcd", "trefoil-server": "r/s:1"}),
+        KindSettings(images={"trefoil-trainer": "localhost:5000/py"}),
+    ],
+)
+def test_a_commit_is_told_of_images_of_this_code_alone(settings: KindSettings) -> None:
+    """A registered model would name as its code what is no commit, or another's."""
+    from infra.images import revision
+    from infra.images.catalogue import CONTENTS, ROOT
+
+    known = revision.of(ROOT, CONTENTS).text.removesuffix("dirty")
+    here = environment(lower(generative(), KindSettings()), "exec-train")
+    assert here["TREFOIL_GIT_COMMIT"] == known
+    assert "TREFOIL_GIT_COMMIT" not in environment(lower(generative(), settings), "exec-train")
+
+
 def test_an_image_of_ones_own_is_left_alone(
     compiled: Compiled,
 ) -> None:
@@ -126,7 +145,6 @@ def test_a_step_finds_its_run_and_mlflow_in_its_environment() -> None:
     assert found == {
         "TREFOIL_PROVIDER": "kind",
         "TREFOIL_PLAN_DIGEST": generative().digest(),
-        "TREFOIL_GIT_COMMIT": "0123456789ab",
         "TREFOIL_TRAINER_IMAGE": "trefoil-trainer:0123456789ab",
         "TREFOIL_SERVER_IMAGE": "trefoil-server:0123456789ab",
         "TREFOIL_RUN_ID": "r-1",
