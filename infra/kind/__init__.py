@@ -28,8 +28,8 @@ class KindSettings(NamedTuple):
     MLflow that is not on this machine needs only the first.
 
     Our images are ``registry``/NAME:``image_tag``: those in the node, and the tag of this code,
-    where these are empty; steps are told their commit in that case alone. ``images`` says what to run
-    instead of a name in the pipeline.
+    where these are empty; only then are steps told a commit. ``images`` says what to run instead
+    of a name in the pipeline.
 
     For every step: ``secrets`` maps an environment variable to SECRET/KEY, ``claims`` a volume
     claim to where it is mounted, ``shm`` is the size of /dev/shm. ``overrides`` is laid over the
