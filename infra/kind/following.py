@@ -17,12 +17,15 @@ _SOON, _LATE = 0.1, 2.0
 """Seconds between two looks at the Job, at first and later."""
 _PATIENCE = 90.0
 """Seconds that ended pods have to be gone: more than their grace."""
+_AWAY = 300.0
+"""Seconds that the API server may be away, as when it is upgraded: the pods train on meanwhile."""
 _LINES = 15
 _ALSO = ("MLFLOW_RUN_ID", "MLFLOW_EXPERIMENT_ID", "TREFOIL_STEP", "TREFOIL_ATTEMPT")
 """Variables of the launcher that its pods get too, where they are set."""
 
 Say = Callable[[str], None]
 Stopped = Callable[[], bool]
+_Told = tuple[Object, list[Object]]
 
 
 class Failed(StepFailed):
@@ -63,7 +66,9 @@ def run(
         try:
             cluster.apply(service)
             cluster.apply(job)
-            _follow(cluster, job, deadline, say, stopped)
+            told, pods = _follow(_Look(cluster, name, say), shared, job, deadline, stopped)
+            if _is(told, "Failed"):
+                raise _failure(cluster, told, pods)
         finally:
             _remove(cluster, name)
     shared.bring_out()
@@ -87,26 +92,55 @@ def _passed(names: Sequence[str], container: Object) -> Iterator[Object]:
             yield {"name": name, "value": os.environ[name]}
 
 
-def _follow(cluster: Cluster, job: Object, deadline: float, say: Say, stopped: Stopped) -> None:
-    """Tell what the first pod prints until the Job has ended. Raises Failed, Ended."""
-    name, nodes = job["metadata"]["name"], job["spec"]["completions"]
-    began, wait, log = time.monotonic(), _SOON, _Log(cluster, say)
-    started = False
+class _Look:
+    """What is told of a Job and its pods, again and again, by a server that may be away."""
+
+    def __init__(self, cluster: Cluster, name: str, say: Say) -> None:
+        self._cluster, self._name, self._say = cluster, name, say
+        self._printed = ""
+        self._seen = time.monotonic()
+
+    def again(self) -> _Told | None:
+        """The Job and its pods, once what is new in the log was told; None without an answer.
+
+        Raises ProviderError where the Job is gone, or the server for too long.
+        """
+        try:
+            job = self._cluster.find("Job", self._name)
+            pods = self._cluster.all("Pod", {JOB: self._name})
+            for pod in pods:
+                if _index(pod) == 0 and _has_begun(pod):
+                    self._print(pod["metadata"]["name"])
+        except ProviderError:
+            if time.monotonic() - self._seen > _AWAY:
+                raise
+            return None
+        if job is None:
+            raise ProviderError(f"the Job {self._name} was removed by somebody else")
+        self._seen = time.monotonic()
+        return job, pods
+
+    def _print(self, pod: str) -> None:
+        for at, line in self._cluster.timed(pod, CONTAINER, self._printed):
+            self._say(line)
+            self._printed = at
+
+
+def _follow(look: _Look, shared: Shared, job: Object, deadline: float, stopped: Stopped) -> _Told:
+    """Wait until the Job has ended. Raises Ended, and ProviderError where it does not begin."""
+    nodes = job["spec"]["completions"]
+    began, wait, started = time.monotonic(), _SOON, False
     while True:
-        found = cluster.find("Job", name)
-        pods = cluster.all("Pod", {JOB: name})
-        log.go_on(pods)
-        if found is None:
-            raise ProviderError(f"the Job {name} was removed by somebody else")
-        if _is(found, "Complete"):
-            return
-        if _is(found, "Failed"):
-            raise _failure(cluster, found, pods, nodes)
-        started = started or sum(map(_has_begun, pods)) >= nodes
-        if not started and time.monotonic() - began > deadline:
-            raise ProviderError(
-                f"{nodes} pods could not be started within {deadline:g} s: {_obstacle(pods)}"
-            )
+        shared.show()
+        if found := look.again():
+            told, pods = found
+            if _is(told, "Complete") or _is(told, "Failed"):
+                return found
+            started = started or sum(map(_has_begun, pods)) >= nodes
+            if not started and time.monotonic() - began > deadline:
+                raise ProviderError(
+                    f"{nodes} pods could not be started within {deadline:g} s: {_obstacle(pods)}"
+                )
         _pause(wait, stopped)
         wait = min(_LATE, wait * 1.2)
 
@@ -121,7 +155,7 @@ def _pause(seconds: float, stopped: Stopped) -> None:
     raise Ended
 
 
-def _failure(cluster: Cluster, job: Object, pods: list[Object], nodes: int) -> Failed:
+def _failure(cluster: Cluster, job: Object, pods: list[Object]) -> Failed:
     """The pod that ended badly first, and why."""
     ended = sorted(
         (found["finishedAt"], number, pod)
@@ -134,7 +168,7 @@ def _failure(cluster: Cluster, job: Object, pods: list[Object], nodes: int) -> F
     pod = ended[0][2]
     lines = cluster.log(pod["metadata"]["name"], CONTAINER, False, _LINES) if _index(pod) else []
     tail = "".join(f"\n    {line}" for line in lines)
-    words = next(pod_reasons(pod))
+    words, nodes = next(pod_reasons(pod)), job["spec"]["completions"]
     return Failed(f"node {_index(pod)} of {nodes}: {words}{tail}", _ending(pod)["exitCode"])
 
 
@@ -145,22 +179,6 @@ def _remove(cluster: Cluster, name: str) -> None:
     end = time.monotonic() + _PATIENCE
     while cluster.all("Pod", {JOB: name}) and time.monotonic() < end:
         time.sleep(_SOON)
-
-
-class _Log:
-    """What the first pod printed, as far as it was not told yet."""
-
-    def __init__(self, cluster: Cluster, say: Say) -> None:
-        self._cluster, self._say, self._last = cluster, say, ""
-
-    def go_on(self, pods: list[Object]) -> None:
-        """Tell what is new."""
-        for pod in pods:
-            if _index(pod) == 0 and _has_begun(pod):
-                name = pod["metadata"]["name"]
-                for at, line in self._cluster.timed(name, CONTAINER, self._last):
-                    self._say(line)
-                    self._last = at
 
 
 def _index(pod: Object) -> int:

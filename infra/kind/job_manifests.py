@@ -5,6 +5,9 @@ or by torchrun's where a node has several accelerators and so several processes.
 ends all. Inputs, outputs and checkpoints go by a folder in a claim that all of them mount: that
 takes no server between them, and what was saved outlives every pod. On kind's one node any claim
 can be shared; a cluster of several needs one that is ReadWriteMany.
+
+Kubeflow Pipelines may kill a launcher before it could remove its Job. So it shows in the folder
+that it lives, and pods whose launcher is silent are ended by their own probe, with time to save.
 """
 
 from __future__ import annotations
@@ -35,6 +38,8 @@ _CPU, _MEMORY = "2", "4Gi"
 """Limits of a pod where the step names none."""
 _NAME = "$(job)"
 _LONGEST = 50
+_SILENT = 3
+"""Minutes without a sign of the launcher after which its pods are ended."""
 
 
 def manifests(step: Step, image: str, pod: Object, settings: KindSettings) -> list[Object]:
@@ -88,6 +93,11 @@ def job_name(run_id: str, step: str) -> str:
     return f"job-{hashlib.sha256(name.encode()).hexdigest()[:20]}"
 
 
+def alive(name: str) -> str:
+    """The file that the launcher of a Job touches for as long as it lives."""
+    return f"{WORK}/{name}/alive"
+
+
 def _pod(step: Step, image: str, pod: Object, settings: KindSettings) -> Object:
     mounts, volumes = _volumes(pod, settings)
     asked = step.resources
@@ -104,6 +114,11 @@ def _pod(step: Step, image: str, pod: Object, settings: KindSettings) -> Object:
         "env": [*_meeting(step), *_secrets(pod), {"name": "HOME", "value": _TMP}],
         "ports": [{"name": "rendezvous", "containerPort": PORT}],
         "resources": limits,
+        "livenessProbe": {
+            "exec": {"command": ["sh", "-c", f'test -n "$(find {alive(_NAME)} -mmin -{_SILENT})"']},
+            "periodSeconds": 30,
+            "timeoutSeconds": 10,
+        },
         "volumeMounts": mounts,
         "securityContext": {**CONFINED, "readOnlyRootFilesystem": False},
     }

@@ -3,6 +3,7 @@
 WORK/JOB/in/NUMBER/NAME     copies of the inputs
          out/NUMBER/NAME    what the pods write, which only the first of them does
          checkpoints/       outlive the pods, and an attempt that failed
+         alive              touched by the launcher for as long as it lives
 """
 
 from __future__ import annotations
@@ -37,6 +38,11 @@ class Shared:
             _copy(place, self._root / below)
         for below in self._writes.values():
             (self._root / below).parent.mkdir(parents=True)
+        self.show()
+
+    def show(self) -> None:
+        """Show the pods that somebody still waits for them."""
+        (self._root / "alive").touch()
 
     def bring_out(self) -> None:
         """Put the outputs where they are wanted, and remove the folder."""

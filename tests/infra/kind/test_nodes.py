@@ -7,7 +7,8 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -189,6 +190,17 @@ def kept(workspace: Path) -> Path:
     return workspace / f"kubernetes/claims/trefoil-work/{NAME}/checkpoints"
 
 
+@pytest.fixture
+def namespace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeKubernetes]:
+    """A cluster that keeps objects and runs nothing; a Job is complete at once."""
+    with FakeKubernetes() as server:
+        server.write_kubeconfig(tmp_path / "config", "kind-trefoil")
+        monkeypatch.setenv("KUBECONFIG", str(tmp_path / "config"))
+        monkeypatch.setenv("TREFOIL_WORK", str(tmp_path / "work"))
+        server.put("/api/v1/namespaces/kubeflow", {"kind": "Namespace", "metadata": {}})
+        yield server
+
+
 def pods() -> list[dict[str, Any]]:
     with Cluster() as cluster:
         return cluster.all("Pod", {JOB: NAME})
@@ -285,25 +297,64 @@ time.sleep(0 if there else 600)
         assert (done.returncode, said) == (0, "again\n")
 
 
-def test_pods_that_find_no_room_say_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nodes_whose_launcher_is_silent_are_ended(tmp_path: Path) -> None:
+    """Kubeflow Pipelines may kill it; a Job nobody waits for would hold GPUs for days."""
+    (container,) = pod_spec(documents(generative()))["containers"]
+    *shell, words = container["livenessProbe"]["exec"]["command"]
+    sign = tmp_path / "alive"
+    here = words.replace(f"/trefoil/work/{NAME}/alive", str(sign))
+    assert here != words
+
+    def lives() -> bool:
+        done = subprocess.run([*shell, here], check=False, stderr=subprocess.DEVNULL)
+        return done.returncode == 0
+
+    assert not lives()
+    sign.touch()
+    assert lives()
+    os.utime(sign, (time.time() - 200, time.time() - 200))
+    assert not lives()
+
+
+def test_an_api_server_that_is_away_for_a_while_ends_no_training(
+    namespace: FakeKubernetes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers = iter([ProviderError("away"), ProviderError("away"), None])
+    real = Cluster.find
+
+    def find(self: Cluster, kind: str, name: str) -> Any:
+        if error := next(answers, None):
+            raise error
+        return real(self, kind, name)
+
+    monkeypatch.setattr(Cluster, "find", find)
+    shared = Shared(NAME, [], [])
+    found = following.filled(documents(generative()), ["true"], [], shared)
+    following.run(found, shared, 60, print, lambda: False)
+    answers = iter([ProviderError("away")] * 9)
+    monkeypatch.setattr(following, "_AWAY", 0.0)
+    with pytest.raises(ProviderError, match="away"):
+        following.run(found, shared, 60, print, lambda: False)
+    writes = [how for how, path in namespace.writes() if path.endswith(f"/jobs/{NAME}")]
+    assert writes == ["DELETE", "PATCH", "DELETE"] * 2
+
+
+def test_pods_that_find_no_room_say_so(
+    namespace: FakeKubernetes, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A GPU that no node has would keep a run waiting for ever."""
-    with FakeKubernetes() as server:
-        server.write_kubeconfig(tmp_path / "config", "kind-trefoil")
-        monkeypatch.setenv("KUBECONFIG", str(tmp_path / "config"))
-        monkeypatch.setenv("TREFOIL_WORK", str(tmp_path / "work"))
-        server.put("/api/v1/namespaces/kubeflow", {"kind": "Namespace", "metadata": {}})
-        server.stuck.add(NAME)
-        condition = {"type": "PodScheduled", "status": "False", "message": "0/1 nodes: no gpu"}
-        threads = [threading.Timer(0.2, _put_pod, (server, condition))]
-        threads[0].start()
-        shared = Shared(NAME, [], [])
-        found = following.filled(documents(generative()), ["true"], [], shared)
-        monkeypatch.setattr(following, "_PATIENCE", 0.1)
-        words = "2 pods could not be started within 0.5 s: no room for its pod: 0/1 nodes: no gpu"
-        with pytest.raises(ProviderError, match=words):
-            following.run(found, shared, 0.5, print, lambda: False)
-        threads[0].join()
-        assert ("DELETE", f"/apis/batch/v1/namespaces/kubeflow/jobs/{NAME}") in server.writes()
+    namespace.stuck.add(NAME)
+    condition = {"type": "PodScheduled", "status": "False", "message": "0/1 nodes: no gpu"}
+    later = threading.Timer(0.2, _put_pod, (namespace, condition))
+    later.start()
+    shared = Shared(NAME, [], [])
+    found = following.filled(documents(generative()), ["true"], [], shared)
+    monkeypatch.setattr(following, "_PATIENCE", 0.1)
+    words = "2 pods could not be started within 0.5 s: no room for its pod: 0/1 nodes: no gpu"
+    with pytest.raises(ProviderError, match=words):
+        following.run(found, shared, 0.5, print, lambda: False)
+    later.join()
+    assert ("DELETE", f"/apis/batch/v1/namespaces/kubeflow/jobs/{NAME}") in namespace.writes()
 
 
 def _put_pod(server: FakeKubernetes, condition: dict[str, str]) -> None:
