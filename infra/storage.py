@@ -11,7 +11,17 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+from infra.errors import InputError, short
 from infra.plan import Json
+
+
+def inside(folder: Path, name: str) -> Path:
+    """Where ``name`` lies in a folder. Raises InputError on one that may lie elsewhere."""
+    if name in ("", ".", "..") or any(mark in name for mark in ("/", "\\", "\0")):
+        raise InputError(
+            f"{short(repr(name))} cannot name what lies in {folder}; leave / and .. out"
+        )
+    return folder / name
 
 
 def tree(path: Path) -> dict[str, list[Json]]:

@@ -119,6 +119,15 @@ def quantity(text: str, where: str, unit: str = "") -> float:
     return number if not suffix else number * _SCALE[suffix] / _SCALE[unit]
 
 
-def seconds(text: str) -> float:
-    """Read a protobuf duration such as 1.5s."""
-    return float(text.removesuffix("s"))
+def seconds(text: str, where: str) -> float:
+    """Read a protobuf duration such as 1.5s. Raises InputError."""
+    if not re.fullmatch(r"\d+(\.\d+)?s", text):
+        raise InputError(f"step {where} waits for {short(repr(text))}; write it like 1.5s")
+    return float(text[:-1])
+
+
+def whole(text: str, where: str) -> int:
+    """Read a count that IR may hold as text. Raises InputError."""
+    if not re.fullmatch(r"\d{1,9}", text):
+        raise InputError(f"step {where} asks for {short(repr(text))}, which is no whole number")
+    return int(text)

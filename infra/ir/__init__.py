@@ -3,13 +3,13 @@
 Nested DAGs (conditions, exit handlers, pipelines in pipelines) are flattened and loops unrolled.
 Every input is followed through the scopes to whoever produces it, by its binding; names are never
 taken apart. What is not read is refused by one sentence naming the step and the construct:
-``form.REFUSED`` is their place.
+``fields.REFUSED`` is their place.
 
     reader        a step of every container       scopes        the DAGs, as a tree
     sources       who gives an input its value    loops         dsl.ParallelFor, dsl.Collected
     importers     dsl.importer                    expressions   conditions
     placeholders  in the words of a command       container     image, resources, retries
-    names         what steps are called           form          which fields there may be
+    names         what steps are called           form          is it IR? by the table of fields
 
 IR: kubeflow/pipelines api/v2alpha1/pipeline_spec.proto, schema version 2.1.0.
 """
@@ -40,16 +40,13 @@ def read(document: Node, given: Mapping[str, Json] | None = None) -> Plan:
     ``document`` is {"pipeline": IR, "platforms": the optional second YAML document}. A value given
     as text is read by its parameter's type. Raises InputError.
     """
-    pipeline = _pipeline(document)
-    check(pipeline, "pipeline", "the pipeline")
+    pipeline, platforms = _pipeline(document), document.get("platforms") or {}
     try:
-        plan = Reader(pipeline, document.get("platforms") or {}, given or {}).plan()
-        return plan._replace(source=document)
-    except (KeyError, TypeError, AttributeError, IndexError, ValueError, RecursionError) as error:
-        raise InputError(
-            f"this IR is damaged: {type(error).__name__} {short(str(error))} while reading it; "
-            "compile it anew"
-        ) from error
+        check(pipeline, platforms)
+        plan = Reader(pipeline, platforms, given or {}).plan()
+    except RecursionError:
+        raise InputError("this pipeline is nested too deep to be read") from None
+    return plan._replace(source=document)
 
 
 def _pipeline(document: Node) -> Node:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from infra.errors import InputError, short
-from infra.ir.form import REFUSED, Node, check
+from infra.ir.form import Node
 from infra.ir.placeholders import parse_argument
 from infra.plan import (
     Argument,
@@ -18,20 +18,7 @@ from infra.plan import (
     Template,
     as_text,
 )
-from infra.values import quantity, seconds
-
-
-def container(executor: Node, name: str) -> Node:
-    """The container of a step. Raises InputError where the step is something else."""
-    for key in executor:
-        if key in REFUSED:
-            raise InputError(f"step {name} is {REFUSED[key]}, which Trefoil does not read yet")
-    found: Node = executor["container"]
-    check(found, "container", f"step {name}")
-    for text in (found["image"], *found.get("command", ()), *found.get("args", ())):
-        if not isinstance(text, str):
-            raise InputError(f"step {name}: {short(repr(text))} in its image or command is no text")
-    return found
+from infra.values import quantity, seconds, whole
 
 
 def known(text: str, inputs: Mapping[str, Source], values: Mapping[str, Json], name: str) -> str:
@@ -89,17 +76,17 @@ def resources(spec: Node, known: Callable[[str], str], name: str) -> Resources:
         if gigabytes
         else None,
         accelerator=known(kind) if kind else None,
-        accelerators=int(known(str(count))) if kind else 0,
+        accelerators=whole(known(str(count)), name) if kind else 0,
     )
 
 
-def retry(policy: Node) -> Retry:
+def retry(policy: Node, name: str) -> Retry:
     """How often a task is tried again; never, where it does not say."""
     if not policy:
         return Retry()
     return Retry(
         limit=int(policy.get("maxRetryCount", 0)),
-        backoff=seconds(policy.get("backoffDuration", "0s")),
+        backoff=seconds(policy.get("backoffDuration", "0s"), name),
         factor=float(policy.get("backoffFactor") or 2.0),
-        longest=seconds(policy.get("backoffMaxDuration", "3600s")),
+        longest=seconds(policy.get("backoffMaxDuration", "3600s"), name),
     )

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from infra.errors import InputError
 from infra.ir.container import fixed, known
-from infra.ir.form import Node, check
+from infra.ir.form import Node
 from infra.plan import Constant, Imported, Json, Source, Template
 from infra.values import neat
 
@@ -19,7 +19,6 @@ def imported(
     Raises InputError where the URI is put together in the run, or the metadata depend on it.
     """
     spec: Node = executor["importer"]
-    check(spec, "importer", f"step {name}")
     uri = spec["artifactUri"]
     source = inputs.get(uri.get("runtimeParameter", "uri"))  # for in an f-string, ``constant``
     if source is None:  # still holds marks of kfp's own

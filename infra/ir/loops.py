@@ -5,6 +5,7 @@ Iterations become steps of their own; a loop's outputs outside it are ``Collecte
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 from collections.abc import Iterable, Mapping
@@ -33,14 +34,13 @@ def items(
     Raises InputError where that is no list, or is known only during the run.
     """
     over = iterator(task)["items"]
-    if "raw" in over:
-        found = json.loads(over["raw"])
-    else:
-        source = inputs.get(over.get("inputParameter") or over["inputArtifact"])
+    found: Json = over.get("raw")
+    if found is None:
+        source = inputs.get(over.get("inputParameter") or over.get("inputArtifact", ""))
         if isinstance(source, Collected):
             return source.sources
         found = _known(source, values, name)
-        found = json.loads(found) if isinstance(found, str) else found
+    found = _parsed(found)
     if not isinstance(found, list):
         raise InputError(f"step {name} is a loop (dsl.ParallelFor) over what is no list")
     return tuple(Constant(neat(item, "")) for item in found)
@@ -93,10 +93,19 @@ def _known(source: Source | None, values: Mapping[str, Json], name: str) -> Json
 
 def _field(source: Source | None, field: str, name: str) -> Source:
     value = source.value if isinstance(source, Constant) else None
-    value = json.loads(value) if isinstance(value, str) else value
+    value = _parsed(value)
     if not isinstance(value, dict) or field not in value:
         raise InputError(
             f"step {name} takes the field {field} of a value that has none, or that is known only "
             "during the run"
         )
     return Constant(value[field])
+
+
+def _parsed(value: Json) -> Json:
+    """A value that may be JSON in text; what is no JSON stays text."""
+    if isinstance(value, str):
+        with contextlib.suppress(ValueError):
+            found: Json = json.loads(value)
+            return found
+    return value

@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from itertools import islice
 
 from infra.errors import InputError
-from infra.ir.container import container, known, resources, retry
+from infra.ir.container import known, resources, retry
 from infra.ir.form import Node
 from infra.ir.names import in_order, task_of
 from infra.ir.placeholders import parse_arguments
 from infra.ir.scopes import Scope, Scopes
 from infra.plan import All, Argument, Json, Parameter, Plan, Source, Step, Template
-from infra.values import bind
+from infra.values import bind, whole
 
 _MOST = 1000
 """How many steps a plan may have."""
@@ -33,17 +33,13 @@ class Reader:
         self._scopes = Scopes(pipeline, inputs, self._values)
 
     def plan(self) -> Plan:
-        """The plan, bound to the parameters given. Raises InputError, KeyError on damage."""
+        """The plan, bound to the parameters given. Raises InputError."""
         leaves = list(islice(self._scopes.leaves(), _MOST + 1))
         if len(leaves) > _MOST:
             raise InputError(
                 f"this pipeline has more than {_MOST} steps, counting every iteration of its "
                 "loops (dsl.ParallelFor); let a step work on several items"
             )
-        names = [self._scopes.name(leaf.path) for leaf in leaves]
-        if len(set(names)) < len(names):
-            alike = next(name for name in names if names.count(name) > 1)
-            raise InputError(f"two steps would be called {alike}; give one of the tasks a new name")
         info = self._pipeline["pipelineInfo"]
         return Plan(
             name=info["name"],
@@ -55,7 +51,7 @@ class Reader:
     def _step(self, scope: Scope) -> Step:
         name = self._scopes.name(scope.path)
         label = scope.component["executorLabel"]
-        spec = container(self._pipeline["deploymentSpec"]["executors"][label], name)
+        spec = self._scopes.executor(scope)["container"]
         outputs = scope.component.get("outputDefinitions", {})
 
         def fixed(text: str) -> str:
@@ -83,8 +79,8 @@ class Reader:
             when=when[0] if len(when) == 1 else All(when) if when else None,
             always=scope.always,
             cache=bool(scope.task.get("cachingOptions", {}).get("enableCache")),
-            retry=retry(scope.task.get("retryPolicy", {})),
-            timeout=float(deadline) if deadline else None,
+            retry=retry(scope.task.get("retryPolicy", {}), name),
+            timeout=float(whole(str(deadline), name)) if deadline else None,
             resources=resources(spec.get("resources", {}), fixed, name),
             platforms=platforms,
             task=task_of(scope.path),

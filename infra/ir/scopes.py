@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from infra.errors import InputError
 from infra.ir.expressions import parse_condition
-from infra.ir.form import Node, check
+from infra.ir.form import Node
 from infra.ir.names import Path, Task, step_name, task_names
 from infra.ir.sources import inputs, lookup
 from infra.plan import Condition, Json, Source, Template, operands
@@ -47,7 +47,7 @@ class Scopes:
         self._items: dict[Path, tuple[Source, ...]] = {}
 
     def at(self, path: Path) -> Scope:
-        """The scope of a task. Raises InputError where it cannot be read, KeyError on damage."""
+        """The scope of a task. Raises InputError where it cannot be read."""
         if path not in self._known:
             make = self._iteration if isinstance(path[-1], int) else self._inside
             self._known[path] = make(self.at(path[:-1]), path)
@@ -109,8 +109,6 @@ class Scopes:
         name = str(path[-1])
         task = outer.component["dag"]["tasks"][name]
         component = self.component(task)
-        check(task, "task", f"step {name}")
-        check(component, "component", f"step {name}")
         found = inputs(self, outer, name, task)
         trigger = task.get("triggerPolicy", {})
         always = trigger.get("strategy") == "ALL_UPSTREAM_TASKS_COMPLETED"

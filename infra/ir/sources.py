@@ -6,8 +6,8 @@ import json
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
-from infra.errors import InputError
-from infra.ir.form import Node
+from infra.errors import InputError, short
+from infra.ir.form import Node, damaged
 from infra.ir.names import Path
 from infra.ir.placeholders import parse_argument
 from infra.plan import Constant, FinalStatus, FirstOf, Output, Source, Template, Token
@@ -45,7 +45,7 @@ def inputs(scopes: Scopes, outer: Scope, name: str, task: Node) -> dict[str, Sou
         elif leaf and not definition.get("isOptional"):
             raise _lacks(name, binding["componentInputParameter"])
     for key, binding in bindings.get("artifacts", {}).items():
-        source = _artifact(scopes, outer, binding)
+        source = _artifact(scopes, outer, f"{name}, input {key}", binding)
         if source is not None:
             sources[key] = source
         elif leaf and not artifacts.get(key, {}).get("isOptional"):
@@ -80,6 +80,8 @@ def _parameter(scopes: Scopes, outer: Scope, where: str, binding: Node, kind: st
     if "taskFinalStatus" in binding:
         task = binding["taskFinalStatus"]["producerTask"]
         return FinalStatus(task, tuple(sorted(scopes.steps_in((*outer.path, task)))))
+    if "constant" not in binding.get("runtimeValue", {}):
+        raise damaged(f"step {where}, is bound to nothing")
     value = neat(binding["runtimeValue"]["constant"], kind)
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     if "{{$" in text:
@@ -87,9 +89,11 @@ def _parameter(scopes: Scopes, outer: Scope, where: str, binding: Node, kind: st
     return Constant(value)
 
 
-def _artifact(scopes: Scopes, outer: Scope, binding: Node) -> Source | None:
+def _artifact(scopes: Scopes, outer: Scope, where: str, binding: Node) -> Source | None:
     if "componentInputArtifact" in binding:
         return outer.inputs.get(binding["componentInputArtifact"])
+    if "taskOutputArtifact" not in binding:
+        raise damaged(f"step {where}, is bound to nothing")
     output = binding["taskOutputArtifact"]
     producer = (*outer.path, output["producerTask"])
     return _output(scopes, "artifacts", producer, output["outputArtifactKey"])
@@ -107,14 +111,11 @@ def _output(scopes: Scopes, kind: str, producer: Path, key: str) -> Source:
 
         return imported(scopes.executor(scope), scope.inputs, scopes.values, str(producer[-1]))
     if "dag" not in scope.component:
+        _require(key, scope.component.get("outputDefinitions", {}).get(kind, {}), producer)
         return Output(scopes.name(producer), key)
-    definition = scope.component["dag"]["outputs"][kind][key]
-    if "valueFromParameter" in definition:
-        selectors = [definition["valueFromParameter"]]
-    elif "valueFromOneof" in definition:
-        selectors = definition["valueFromOneof"]["parameterSelectors"]
-    else:
-        selectors = definition["artifactSelectors"]
+    outputs = scope.component["dag"].get("outputs", {}).get(kind, {})
+    _require(key, outputs, producer)
+    selectors = _selectors(outputs[key])
     found = [
         _output(
             scopes,
@@ -125,6 +126,20 @@ def _output(scopes: Scopes, kind: str, producer: Path, key: str) -> Source:
         for selector in selectors
     ]
     return found[0] if len(found) == 1 else _first_of(found, key)
+
+
+def _require(key: str, outputs: Node, producer: Path) -> None:
+    if key not in outputs:
+        raise damaged(f"step {producer[-1]} makes no output {short(key)}, which another one takes")
+
+
+def _selectors(output: Node) -> list[Node]:
+    """Whose outputs an output of a DAG is: one, or of several whichever there is."""
+    if "valueFromParameter" in output:
+        return [output["valueFromParameter"]]
+    if "valueFromOneof" in output:
+        return list(output["valueFromOneof"]["parameterSelectors"])
+    return list(output.get("artifactSelectors", ()))
 
 
 def _first_of(found: list[Source], key: str) -> FirstOf:

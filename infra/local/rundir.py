@@ -29,7 +29,7 @@ from infra.cache import Entry
 from infra.errors import InputError
 from infra.plan import FINAL, Event, Json, RunRef, Status
 from infra.secrets import hidden
-from infra.storage import append_line, write_whole
+from infra.storage import append_line, inside, write_whole
 
 _CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 """Never jumps, as the time of day does, and goes on while a laptop sleeps."""
@@ -81,8 +81,9 @@ class RunDirectory:
     """Where one run keeps what it needs."""
 
     def __init__(self, workspace: Path, run_id: str) -> None:
+        """Raises InputError on a run that cannot be called so."""
         self.run = RunRef("local", run_id)
-        self.root = workspace / "runs" / run_id
+        self.root = inside(workspace / "runs", run_id)
         self._events = self.root / "events.jsonl"
         self._lock: IO[str] | None = None
         self._offset = 0.0
@@ -92,8 +93,8 @@ class RunDirectory:
         return self._events.exists()
 
     def step(self, name: str) -> StepDirectory:
-        """The directory of one step."""
-        return StepDirectory(self.root / "steps" / name)
+        """The directory of one step. Raises InputError on a step that cannot be called so."""
+        return StepDirectory(inside(self.root / "steps", name))
 
     def acquire(self) -> bool:
         """Become the process that drives the run; False while another one does."""

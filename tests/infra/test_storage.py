@@ -8,7 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from infra.storage import append_line, difference, remove, tree, tree_digest, write_whole
+from infra.errors import InputError
+from infra.storage import (
+    append_line,
+    difference,
+    inside,
+    remove,
+    tree,
+    tree_digest,
+    write_whole,
+)
 
 
 @pytest.fixture
@@ -97,3 +106,10 @@ def test_a_line_that_a_full_disk_does_not_take_is_told() -> None:
     """Half a line without a word would be a run that the ledger has forgotten."""
     with pytest.raises(OSError, match="No space left"):
         append_line(Path("/dev/full"), "one")
+
+
+def test_a_name_stays_inside_its_folder(tmp_path: Path) -> None:
+    assert inside(tmp_path, "run-1.a") == tmp_path / "run-1.a"
+    for name in ("", ".", "..", "../x", "a/b", "/x", "a\\b", "a\0"):
+        with pytest.raises(InputError, match="cannot name what lies in"):
+            inside(tmp_path, name)

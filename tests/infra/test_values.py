@@ -111,4 +111,4 @@ def test_what_is_no_quantity_names_its_step(text: str) -> None:
 
 
 def test_durations() -> None:
-    assert [seconds(text) for text in ("0s", "1.5s", "3600s")] == [0.0, 1.5, 3600.0]
+    assert [seconds(text, "a") for text in ("0s", "1.5s", "3600s")] == [0.0, 1.5, 3600.0]

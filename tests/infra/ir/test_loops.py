@@ -117,10 +117,14 @@ def _looped(items: dict[str, Any]) -> Any:
 
 
 def _from_the_run(document: Document) -> None:
-    output = {"taskOutputParameter": {"producerTask": "pick", "outputParameterKey": "found"}}
+    output = {"taskOutputParameter": {"producerTask": "list", "outputParameterKey": "found"}}
     _looped({"inputParameter": "over"})(document)
     tasks(document)["for-loop-2"]["inputs"]["parameters"]["over"] = output
-    tasks(document)["pick"] = {"componentRef": {"name": "comp-say"}}
+    tasks(document)["list"] = {"componentRef": {"name": "comp-list"}}
+    document["pipeline"]["components"]["comp-list"] = {
+        "executorLabel": document["pipeline"]["components"]["comp-say"]["executorLabel"],
+        "outputDefinitions": {"parameters": {"found": {"parameterType": "LIST"}}},
+    }
 
 
 @pytest.mark.parametrize(
@@ -129,7 +133,7 @@ def _from_the_run(document: Document) -> None:
         (_from_the_run,
          r"step for-loop-2 is a loop \(dsl.ParallelFor\) over a value that is known only during"),
         (_looped({"raw": "7"}), r"step for-loop-2 is a loop .* over what is no list"),
-        (_looped({"raw": "[1"}), "this IR is damaged: JSONDecodeError"),
+        (_looped({"raw": "[1"}), r"step for-loop-2 is a loop .* over what is no list"),
         (_looped({"raw": str(list(range(334)))}), "more than 1000 steps, counting every iteration"),
     ],
 )  # fmt: skip

@@ -10,7 +10,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from infra import ir
-from infra.errors import InputError
 from infra.ir.names import step_name, task_names
 from infra.plan import Constant, Output, Plan
 from pipelines import compile
@@ -52,12 +51,3 @@ def test_no_two_iterations_of_anything_are_called_alike(tasks: set[tuple[str, ..
         for numbers in itertools.product((1, 2), repeat=loops)
     ]
     assert len(set(called)) == len(called)
-
-
-def test_names_that_are_alike_all_the_same_are_refused(tmp_path: Path) -> None:
-    """A dot in a task's name, which kfp does not write: one step would take the other's place."""
-    document = compile.load(str(NAMES), tmp_path)
-    tasks = document["pipeline"]["root"]["dag"]["tasks"]
-    tasks["for-loop.condition"] = {"componentRef": {"name": "comp-condition"}}
-    with pytest.raises(InputError, match=r"two steps would be called for-loop\.condition"):
-        ir.read(document)

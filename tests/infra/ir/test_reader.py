@@ -197,6 +197,10 @@ def leaf(document: Document) -> Any:
     return document["pipeline"]["deploymentSpec"]["executors"]["exec-make"]["container"]
 
 
+def component(document: Document) -> Any:
+    return document["pipeline"]["components"]["comp-make"]
+
+
 def task(document: Document) -> Any:
     return document["pipeline"]["components"]["comp-exit-handler-1"]["dag"]["tasks"]["make"]
 
@@ -214,23 +218,28 @@ REFUSED: list[tuple[Callable[[Document], Any], str]] = [
     (_set(leaf, args=['{"IfPresent": {}}']), "step make has a placeholder .* cannot read"),
     (_set(leaf, args=["{{$.inputs.parameters['gone']}}"]),
      "step make puts the input gone on its command line, and nothing gives it a value"),
-    (_set(leaf, args=[{"a": "b" * 500}]), "step make: .{,90} in its image or command is no text"),
+    (_set(leaf, args=[{"a": "b" * 500}]), r"args\[0\] of step make is an object, not text"),
     (_set(leaf, args=["{{$.inputs.surprise}}"]), "step make has a placeholder .* does not know"),
     (_set(leaf, lifecycle={"preStart": {}}), "step make uses a container lifecycle hook"),
     (_set(leaf, resources={"resourceMemoryLimit": "much"}), "make asks for the quantity 'much'"),
     (_set(lambda d: d["pipeline"]["deploymentSpec"]["executors"],
-          **{"exec-make": {"resolver": {}}}), "step make is a resolver, which"),
+          **{"exec-make": {"resolver": {}}}), "step make uses a resolver, which"),
     (lambda d: d["pipeline"]["components"]["comp-make"]["outputDefinitions"]["artifacts"]["model"]
      .update(isArtifactList=True), "step make makes a list of artefacts as model"),
-    (lambda d: d["pipeline"]["components"].pop("comp-make"), "this IR is damaged: KeyError"),
-    (_set(lambda d: d["pipeline"], root=7), "this IR is damaged"),
+    (_set(lambda d: d["pipeline"]["deploymentSpec"]["executors"], **{"exec-make": {"wasm": {}}}),
+     "step make has an executor of the unknown kind wasm"),
+    (_set(task, triggerPolicy={"strategy": "ANY_UPSTREAM_TASK"}),
+     "triggerPolicy.strategy of step make is ANY_UPSTREAM_TASK, which Trefoil does not know"),
+    (_set(lambda d: component(d)["inputDefinitions"]["parameters"]["x"], parameterType="QUANTUM"),
+     "inputDefinitions.parameters.x.parameterType of step make is QUANTUM, which Trefoil does not"),
     (_set(task, triggerPolicy={"condition": "inputs.parameter_values['x'] > 1 || true"}),
      "step make has a condition that Trefoil cannot read"),
     (_set(task, triggerPolicy={"condition": "size(inputs.parameter_values['x']) > 1"}),
      "step make has a condition that Trefoil cannot read"),
     (_set(task, inputs={"parameters": {"x": {"componentInputParameter": "gone"}}}),
      "step make needs the input gone"),
-    (_set(lambda d: d["pipeline"]["root"], inputDefinitions={"artifacts": {"a": {}}}),
+    (_set(lambda d: d["pipeline"]["root"],
+          inputDefinitions={"artifacts": {"a": {"artifactType": {}}}}),
      "the pipeline takes the artefact a as input"),
 ]  # fmt: skip
 

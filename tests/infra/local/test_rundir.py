@@ -1,0 +1,39 @@
+"""The directory of a run lies in its workspace, and says who drives the run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from infra.errors import InputError
+from infra.local.rundir import RunDirectory
+from pipelines import __main__ as verbs
+from tests.infra.local.driving import run, step
+
+OUTSIDE = ["../../evil", "..", ".", "", "a/b", "/tmp/x", "a\0b", "a\\b"]
+
+
+@pytest.mark.parametrize("name", OUTSIDE)
+def test_a_run_and_a_step_lie_in_the_workspace(tmp_path: Path, name: str) -> None:
+    """Whatever makes the names: a file that somebody sent must not write where it likes."""
+    place = tmp_path / "deep" / "workspace"
+    with pytest.raises(InputError, match="cannot name what lies in"):
+        RunDirectory(place, name)
+    with pytest.raises(InputError, match="cannot name what lies in"):
+        RunDirectory(place, "run").step(name)
+    with pytest.raises(InputError, match="cannot name what lies in"):
+        run(place, step("one"), run_id=name)
+    run(place, step(name, "open(place['o'], 'w').write('x')", makes=["o"]))
+    assert {each.name for each in (tmp_path).iterdir()} == {"deep"}
+    assert {each.name for each in (tmp_path / "deep").iterdir()} == {"workspace"}
+    assert not (place / "runs" / "test-1" / "steps").exists()
+
+
+def test_a_run_that_a_person_names_is_not_looked_for_elsewhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("TREFOIL_WORKSPACE", str(tmp_path / "w"))
+    run(tmp_path, step("one"), run_id="r")
+    assert verbs.main(["status", "../../runs/r"]) == 2
+    assert "'../../runs/r' cannot name what lies in" in capsys.readouterr().err
