@@ -159,6 +159,7 @@ def _containers(cluster: Cluster) -> dict[str, Any]:
         ({"volumeMounts": [{"name": "model", "mountPath": "/x"}]},
          "mounts the volume model, which is not among its volumes"),
         ({"resources": {}}, "container server: has no limit of cpu"),
+        ({"command": []}, "the stand-in has no image to look into: give server a command"),
     ],
 )  # fmt: skip
 def test_a_manifest_that_a_cluster_would_refuse_is_refused(

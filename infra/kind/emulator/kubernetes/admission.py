@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from infra.kind.cluster import podrules, rules
 from infra.kind.emulator.kubernetes.discovery import Refused
 from infra.kind.emulator.kubernetes.objects import Object, Objects
@@ -22,8 +24,19 @@ def admit(call: Call, body: Object, objects: Objects) -> None:
         raise Refused(422, "Invalid", f'{kind} "{name}" is invalid: {wrong}') from None
     headless = kind == "Service" and body["spec"].get("clusterIP") == "None"  # before its pods
     known = headless or (kind == "Service" and call.path in objects.by_path)  # or after them
-    if broken := [] if known else rules.problems([body], _beside(objects)):
+    broken = [] if known else rules.problems([body], _beside(objects))
+    if broken := [*broken, *_not_run(body)]:
         raise Refused(422, "Invalid", f'{kind} "{name}" is invalid: {"; ".join(broken)}')
+
+
+def _not_run(body: Object) -> Iterator[str]:
+    """What a cluster would run, and this stand-in would not."""
+    spec = podrules.template(body).get("spec", {})
+    if spec and len(spec["containers"]) != 1:
+        yield "the stand-in runs pods of one container and those that come before it"
+    for container in (*spec.get("initContainers", []), *spec.get("containers", [])):
+        if not container.get("command"):
+            yield f"the stand-in has no image to look into: give {container['name']} a command"
 
 
 def _beside(objects: Objects) -> rules.Beside:

@@ -160,6 +160,8 @@ class Pod:
         return code
 
     def _start(self, container: Object, log: Path) -> Process:
+        if "subdomain" not in self._spec:  # the others do not look for it at its port
+            self.port = free_port()  # the one before may have been taken meanwhile
         words = [*container.get("command", []), *container.get("args", [])]
         argv = [self._here(word, container) for word in words]
         env = {
