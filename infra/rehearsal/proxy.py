@@ -63,7 +63,7 @@ class _Proxy:
         self._loop.call_soon_threadsafe(self._over.set)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(*_BROKEN):
+        with _closing(writer), contextlib.suppress(*_BROKEN):
             head = await reader.readuntil(b"\r\n\r\n")
             method, target = head.decode("latin-1").split(" ", 2)[:2]
             host = _host(method, target)
@@ -71,12 +71,12 @@ class _Proxy:
             if upstream is None:
                 self._log.add(Call(method, host, {}, {}, b""), REFUSED, 0.0)
                 writer.write(_refusal(host))
-                await writer.drain()
             else:
                 writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
                 await writer.start_tls(self._authority.context(host))
                 await _join(reader, writer, upstream)
-        writer.close()
+            writer.close()
+            await writer.wait_closed()
 
     def _upstream(self, host: str) -> str | None:
         routes = self._routes.items()
@@ -87,16 +87,27 @@ async def _join(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, upst
     """Pass bytes both ways until one side ends."""
     there = urlsplit(upstream)
     its_reader, its_writer = await asyncio.open_connection(there.hostname, there.port)
-    ways = [
-        asyncio.create_task(_pump(reader, its_writer)),
-        asyncio.create_task(_pump(its_reader, writer)),
-    ]
-    try:
-        await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for way in ways:
-            way.cancel()
+    with _closing(its_writer):
+        ways = [
+            asyncio.create_task(_pump(reader, its_writer)),
+            asyncio.create_task(_pump(its_reader, writer)),
+        ]
+        try:
+            await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for way in ways:
+                way.cancel()
         its_writer.close()
+        await its_writer.wait_closed()
+
+
+@contextlib.contextmanager
+def _closing(writer: asyncio.StreamWriter) -> Iterator[None]:
+    """Cut the connection off at the end, unless it has been closed in good order."""
+    try:
+        yield
+    finally:
+        writer.transport.abort()
 
 
 async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

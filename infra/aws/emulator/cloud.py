@@ -1,0 +1,97 @@
+"""The whole of it: one account of AWS on loopback, and every SDK led there."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from infra.aws.emulator.machine import choose
+from infra.aws.emulator.moto import Moto
+from infra.aws.emulator.names import named
+from infra.aws.emulator.objects import Objects
+from infra.aws.emulator.refusal import fail
+from infra.aws.emulator.store import Store
+from infra.aws.emulator.world import World
+from infra.rehearsal.clock import Clock
+from infra.rehearsal.faults import Faults
+from infra.rehearsal.ground import ground
+from infra.rehearsal.log import Log
+from infra.rehearsal.server import Answer, Call, serving
+
+_MOTO = r"([\w.-]+\.)?(s3|sts|iam|ecr|application-autoscaling|monitoring|servicequotas)"
+"""Hosts, up to the region, behind which moto stands."""
+
+
+class Account(NamedTuple):
+    """What there must be before a run: terraform makes it in a real account."""
+
+    number: str
+    region: str
+    roles: frozenset[str]
+    bucket: str
+
+
+class Cloud(NamedTuple):
+    """A cloud that is up."""
+
+    world: World
+    log: Log
+
+
+@contextlib.contextmanager
+def standing(
+    account: Account,
+    workspace: Path,
+    scenario: Mapping[str, Any],
+    runner: str = "process",
+    environment: Mapping[str, str] | None = None,
+    looking: bool = False,
+) -> Iterator[Cloud]:
+    """Stand while the block runs; what it knows is kept in the workspace.
+
+    ``environment`` is laid over that of containers, as far as they have the variable. ``looking``
+    starts nothing. Raises InputError, and ProviderError where moto does not start.
+    """
+    requests, faults = workspace / "requests.jsonl", scenario.get("faults", ())
+    with contextlib.closing(Moto(workspace / "s3", requests, account.number, faults)) as moto:
+        from infra.aws.emulator.logs import Logs
+        from infra.aws.emulator.sagemaker import SageMaker
+
+        objects = Objects(moto.address(), account.region)
+        objects.make_bucket(account.bucket, account.region)
+        world = World(
+            folder=workspace / "sagemaker",
+            region=account.region,
+            account=account.number,
+            roles=account.roles,
+            store=Store(workspace / "sagemaker"),
+            objects=objects,
+            machines=choose(runner, workspace),
+            clock=Clock(scenario.get("speed", 1.0)),
+            slots=threading.Semaphore(max(2, os.cpu_count() or 1)),
+            scenario=scenario,
+            environment=environment or {},
+        )
+        sagemaker, logs = SageMaker(world), Logs(world)
+        answering = {
+            f"api.sagemaker.{account.region}.amazonaws.com": sagemaker.answer,
+            f"logs.{account.region}.amazonaws.com": logs.answer,
+        }
+
+        def answer(call: Call) -> Answer:
+            return answering[call.header("Host").partition(":")[0]](call)
+
+        log = Log(requests, named)
+        with serving(answer, log, Faults(faults), fail, answering) as address:
+            routes = {
+                **{name.replace(".", r"\."): address for name in answering},
+                rf"{_MOTO}(\.{account.region})?\.amazonaws\.com": moto.address(),
+            }
+            with ground(routes, log), contextlib.closing(sagemaker):
+                if not looking:
+                    sagemaker.resume()
+                yield Cloud(world, log)
