@@ -18,6 +18,8 @@ _NONE: Mapping[str, Any] = {}
 
 SERVING = {"trefoil-trainer": "TREFOIL_TRAINER_IMAGE", "trefoil-server": "TREFOIL_SERVER_IMAGE"}
 """How the step deploy is told which images an endpoint is made of."""
+FETCHING = "TREFOIL_FETCHING"
+"""How it is told what an endpoint's pods reach the registry by: {variable: SECRET/KEY} as JSON."""
 
 
 class KindSettings(NamedTuple):
@@ -33,7 +35,8 @@ class KindSettings(NamedTuple):
 
     For every step: ``secrets`` maps an environment variable to SECRET/KEY, ``claims`` a volume
     claim to where it is mounted, ``shm`` is the size of /dev/shm. ``overrides`` is laid over the
-    request as it is.
+    request as it is. What reaches MLflow and its store (MLFLOW_TRACKING_PASSWORD, AWS_...) is a
+    secret, too, and then also of whoever fetches a model that is to be served.
 
     A step on several nodes shares the claim ``work_claim`` with its pods.
 

@@ -10,6 +10,7 @@ A canary is both versions behind the Service: it is asked as often as its share 
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import time
@@ -18,7 +19,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from infra.errors import InputError, ProviderError
-from infra.kind import SERVING
+from infra.kind import FETCHING, SERVING
 from infra.kind.api import Cluster, Conflict, Object
 from infra.kind.endpoint_manifests import (
     ENDPOINT,
@@ -171,7 +172,8 @@ def _start(cluster: Cluster, name: str, new: _New) -> None:
             f"deploy is told by {variables} what its pods are made of, and not all of these are "
             "set; run it in a pipeline, or by python -m pipelines deploy --provider kind"
         )
-    made = deployment(name, cluster.namespace, release, images, uri)
+    secrets = json.loads(new.environment.get(FETCHING, "{}"))
+    made = deployment(name, cluster.namespace, release, images, uri, secrets)
     made["metadata"]["annotations"] = {STARTING: str(until)}
     cluster.apply(made)
 

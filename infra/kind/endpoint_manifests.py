@@ -9,7 +9,10 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple, TypeAlias
+
+from infra.kind.pods import secret_key
 
 Object: TypeAlias = dict[str, Any]
 
@@ -116,11 +119,13 @@ def deployment(
     release: Release,
     images: Mapping[str, str],
     tracking_uri: str,
+    secrets: Mapping[str, str] = MappingProxyType({}),
 ) -> Object:
     """The Deployment of one version.
 
     Before its server starts, the registry's copy of the model is fetched and verified by the
-    trainer's image, which knows MLflow; the server's does not.
+    trainer's image, which knows MLflow; the server's does not. ``secrets`` is what MLflow is
+    reached by, variable by variable as SECRET/KEY. Raises SettingsError where one is not.
     """
     model = {"name": "model", "mountPath": "/model"}
     fetch = {
@@ -131,7 +136,8 @@ def deployment(
         "args": ["--model-name", release.model_name, "--version", release.version,
                  "--model", "/model/files"],
         "env": [{"name": "MLFLOW_TRACKING_URI", "value": tracking_uri},
-                {"name": "HOME", "value": _TMP}],
+                {"name": "HOME", "value": _TMP},
+                *(_secret(variable, place) for variable, place in secrets.items())],
         "volumeMounts": [model, {"name": "tmp", "mountPath": _TMP}],
         "resources": resources("100m", "1", "256Mi", "1Gi"),
         "securityContext": CONFINED,
@@ -184,6 +190,11 @@ def deployment(
             },
         },
     }
+
+
+def _secret(variable: str, place: str) -> Object:
+    secret, key = secret_key(variable, place)
+    return {"name": variable, "valueFrom": {"secretKeyRef": {"name": secret, "key": key}}}
 
 
 CONFINED: Object = {

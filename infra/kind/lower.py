@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
 from infra.errors import InputError, SettingsError
-from infra.kind import SERVING, KindSettings, jobs
+from infra.kind import FETCHING, SERVING, KindSettings, jobs
 from infra.kind.pods import pod
 from infra.kind.spec import Node, label_of, stamped
 from infra.plan import Plan, Request, Step
 
 _HERE = ("127.0.0.1", "localhost", "::1")
+_OF_MLFLOW = ("MLFLOW_", "AWS_", "AZURE_", "GOOGLE_")
+"""How the variables begin by which MLflow's client reaches its server and the store behind it."""
 
 
 def lower(plan: Plan, settings: KindSettings, run_id: str) -> Request:
@@ -107,6 +110,9 @@ def _this_code() -> tuple[str, str]:
 def _environment(settings: KindSettings, images: Mapping[str, str]) -> dict[str, str]:
     """What every step finds in its environment, whatever the pipeline."""
     found = {variable: images[name] for name, variable in SERVING.items() if name in images}
+    fetching = {name: at for name, at in settings.secrets.items() if name.startswith(_OF_MLFLOW)}
+    if fetching:
+        found[FETCHING] = json.dumps(fetching)
     if settings.tracking_uri != "none":
         found["MLFLOW_TRACKING_URI"] = _tracking(settings)
         found["MLFLOW_EXPERIMENT_NAME"] = settings.experiment
@@ -115,6 +121,13 @@ def _environment(settings: KindSettings, images: Mapping[str, str]) -> dict[str,
 
 def _tracking(settings: KindSettings) -> str:
     """MLflow as the steps see it: what is on this machine has another address there."""
+    for name in ("tracking_uri", "step_tracking_uri"):
+        if "@" in urlsplit(getattr(settings, name)).netloc:
+            raise SettingsError(
+                f"the setting {name} has a user in it, whom everybody could read in each pod; put "
+                "name and password in a secret of the cluster and name their places by the "
+                "setting secrets, for MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
+            )
     host = urlsplit(settings.tracking_uri).hostname
     if not host:
         raise SettingsError(

@@ -49,15 +49,21 @@ def _shm(size: str) -> dict[str, Json]:
     return {"volumeName": "shm", "mountPath": _SHM, "medium": "Memory", "sizeLimit": size}
 
 
+def secret_key(variable: str, place: str) -> tuple[str, str]:
+    """A secret's name and the key in it. Raises SettingsError where it is not SECRET/KEY."""
+    secret, _, key = place.partition("/")
+    if not (secret and key):
+        raise SettingsError(
+            f"the setting secrets gives {variable} the place {place!r}; write SECRET/KEY"
+        )
+    return secret, key
+
+
 def _secrets(settings: KindSettings) -> list[dict[str, Json]]:
     """By secret, which of its keys become which variable."""
     keys: dict[str, list[Json]] = {}
     for variable, place in settings.secrets.items():
-        secret, slash, key = place.partition("/")
-        if not (secret and slash and key):
-            raise SettingsError(
-                f"the setting secrets gives {variable} the place {place!r}; write SECRET/KEY"
-            )
+        secret, key = secret_key(variable, place)
         keys.setdefault(secret, []).append({"secretKey": key, "envVar": variable})
     return [
         {

@@ -81,7 +81,9 @@ def rehearse(
         version=chosen.get("version") or _version(),
         looking=scenario is None,
     )
-    kubernetes, faults = Kubernetes(workspace / "kubernetes"), Faults(chosen.get("faults", ()))
+    secrets = {place.partition("/")[0] for place in settings.secrets.values()}
+    kubernetes = Kubernetes(workspace / "kubernetes", sorted(secrets))
+    faults = Faults(chosen.get("faults", ()))
     changed = {"start_deadline": chosen["start_deadline"]} if "start_deadline" in chosen else {}
     with (
         contextlib.closing(kubernetes),

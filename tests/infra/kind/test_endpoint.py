@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -74,18 +75,23 @@ def asked(server: FakeKubernetes) -> dict[str, int]:
 def test_the_manifests_keep_to_schema_and_rules(state: State) -> None:
     """A cluster that refuses them would refuse after ten minutes of training."""
     releases = [each for each in (state.current, state.canary, state.previous) if each]
-    documents = [deployment(NAME, "kubeflow", each, IMAGES, "http://x") for each in releases]
+    secrets = {"MLFLOW_TRACKING_TOKEN": "mlflow/token"}
+    documents = [
+        deployment(NAME, "kubeflow", each, IMAGES, "http://x", secrets) for each in releases
+    ]
     documents.append(service(NAME, "kubeflow", state))
+    metadata = {"name": "mlflow", "namespace": "kubeflow"}
+    documents.append({"apiVersion": "v1", "kind": "Secret", "metadata": metadata})
     for document in documents:
         kubernetes_validate.validate(document, "1.33", strict=True)
     found = problems(documents)
     if state.stopped:
         assert found == [
-            f"Service {NAME}: its selector {documents[-1]['spec']['selector']} meets no pod"
+            f"Service {NAME}: its selector {documents[-2]['spec']['selector']} meets no pod"
         ]
     else:
         assert not found
-    assert state_of(documents[-1]) == state
+    assert state_of(documents[-2]) == state
 
 
 def test_a_first_version_is_ready_before_anybody_is_sent_to_it(cluster: FakeKubernetes) -> None:
@@ -97,6 +103,19 @@ def test_a_first_version_is_ready_before_anybody_is_sent_to_it(cluster: FakeKube
     (container,) = cluster.find("Deployment", first)["spec"]["template"]["spec"]["containers"]
     assert container["image"] == "trefoil-server:abc"
     assert asked(cluster) == {"1": 1}
+
+
+def test_who_fetches_the_model_has_the_secrets_of_the_registry(
+    cluster: FakeKubernetes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A registry behind a password would refuse every pod; the server itself needs none."""
+    monkeypatch.setenv("TREFOIL_FETCHING", '{"MLFLOW_TRACKING_PASSWORD": "mlflow/password"}')
+    deploy("1")
+    spec = cluster.find("Deployment", deployment_name(NAME, ONE))["spec"]["template"]["spec"]
+    (fetch,), (server,) = spec["initContainers"], spec["containers"]
+    place = {"secretKeyRef": {"name": "mlflow", "key": "password"}}
+    assert {"name": "MLFLOW_TRACKING_PASSWORD", "valueFrom": place} in fetch["env"]
+    assert "mlflow" not in json.dumps(server)
 
 
 def test_the_next_version_takes_over_and_the_old_one_gives_its_pods_back(

@@ -285,11 +285,26 @@ def test_what_the_pipeline_asks_of_kubernetes_wins(compiled: Compiled) -> None:
     [
         ({"shm": "much"}, "the setting shm is 'much'; write it like 1g or 512Mi"),
         ({"secrets": {"T": "token"}}, "secrets gives T the place 'token'; write SECRET/KEY"),
+        ({"tracking_uri": "http://me:s3cret@host"}, "tracking_uri has a user .* setting secrets"),
+        ({"step_tracking_uri": "http://s3cret@host"}, "step_tracking_uri has a user in it"),
     ],
 )
 def test_a_wrong_setting_is_one_sentence(settings: dict[str, Any], words: str) -> None:
-    with pytest.raises(SettingsError, match=words):
+    with pytest.raises(SettingsError, match=words) as refused:
         lower(generative(), SETTINGS._replace(**settings))
+    assert "s3cret" not in str(refused.value)
+
+
+def test_deploy_is_told_by_what_the_registry_is_reached() -> None:
+    """And of no secret that has nothing to do with it."""
+    places = {"MLFLOW_TRACKING_TOKEN": "mlflow/token", "AWS_SECRET_ACCESS_KEY": "store/key"}
+    settings = SETTINGS._replace(secrets={**places, "HUB_KEY": "hub/key"})
+    for told in (
+        environment(lower(generative(), settings), "exec-deploy"),
+        PROVIDER.environment(settings),
+    ):
+        assert json.loads(told["TREFOIL_FETCHING"]) == places
+    assert "TREFOIL_FETCHING" not in PROVIDER.environment(SETTINGS)
 
 
 def test_overrides_are_laid_over_the_request() -> None:

@@ -65,6 +65,16 @@ def test_a_canary_a_rollback_and_the_next_version(versions: Path) -> None:
     assert not list(versions.glob("kubernetes/kubeconfig*"))
 
 
+def test_what_the_registry_is_reached_by_is_taken_to_be_there(
+    versions: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A rehearsal knows no secret; it must not fail for that, nor hand on what is no password."""
+    monkeypatch.setenv("TREFOIL_FETCHING", '{"MLFLOW_TRACKING_PASSWORD": "mlflow/password"}')
+    with standing(versions, secrets={"MLFLOW_TRACKING_PASSWORD": "mlflow/password"}):
+        assert deploy(1) == "1"
+        assert answering() == {"1": 1}
+
+
 def test_a_version_that_is_not_there_says_so_and_the_old_one_serves(versions: Path) -> None:
     words = r"(?s)version 7 fails: its container fetch ended.*no version 7.*version 1 still serves"
     with standing(versions):

@@ -15,6 +15,7 @@ import fcntl
 import json
 import threading
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import IO
 
@@ -22,7 +23,7 @@ from infra.kind.cluster import CONTEXT
 from infra.kind.emulator.kubernetes import controllers
 from infra.kind.emulator.kubernetes.admission import admit
 from infra.kind.emulator.kubernetes.api import Api, status
-from infra.kind.emulator.kubernetes.discovery import Place, Refused
+from infra.kind.emulator.kubernetes.discovery import Place, Refused, path_of
 from infra.kind.emulator.kubernetes.node import Node
 from infra.kind.emulator.kubernetes.objects import Object, Objects
 from infra.rehearsal.server import Answer, Call
@@ -43,9 +44,10 @@ _WAKING = 60.0
 
 
 class Kubernetes:
-    """One cluster, kept in a folder."""
+    """One cluster, kept in a folder. ``secrets`` are there by name, without what is in them."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, secrets: Iterable[str] = ()) -> None:
+        self._there = (*_THERE, *(("kubeflow", "v1", "Secret", name) for name in secrets))
         self._file, self._owner = folder / "objects.json", folder / "owner"
         self._objects = Objects()
         self._node = Node(self._objects, folder)
@@ -113,10 +115,11 @@ class Kubernetes:
             self._objects.by_path, self._objects.revision = kept["objects"], kept["revision"]
             for body in self._objects.by_path.values():
                 body.pop("status", None)  # of pods that have ended
-            return
-        for namespace, version, kind, name in _THERE:
+        for namespace, version, kind, name in self._there:
             metadata = {"name": name, **({"namespace": namespace} if namespace else {})}
-            self._objects.add({"apiVersion": version, "kind": kind, "metadata": metadata})
+            body = {"apiVersion": version, "kind": kind, "metadata": metadata}
+            if path_of(body) not in self._objects.by_path:
+                self._objects.add(body)
 
     def _save(self) -> None:
         with self._objects.lock:

@@ -167,6 +167,7 @@ class Pod:
         env = {
             each["name"]: self._here(self._value(each), container)
             for each in container.get("env", [])
+            if "secretKeyRef" not in each.get("valueFrom", {})  # nobody knows them here
         }
         return Process([program(argv[0]), *argv[1:]], env, self.place, log)
 
