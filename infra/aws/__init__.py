@@ -1,1 +1,55 @@
-"""Amazon SageMaker."""
+"""Amazon SageMaker.
+
+lower.py       the Plan as requests, of jobs.py (a step's job) and conditions.py
+stepfile.py    what launcher.py, which runs a step in its container, is told of it
+validate.py    requests held against SageMaker's own model, with rules.py and definition.py
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from infra.provider import WORKSPACE
+
+_NONE: Mapping[str, str] = {}
+_NOTHING: Mapping[str, Mapping[str, object]] = {}
+
+
+class AwsSettings(NamedTuple):
+    """Settings of runs on SageMaker; ``terraform output -json settings`` gives those of an account.
+
+    Everything of a run lies under s3://``bucket``/``prefix``. ``pipeline_role_arn`` is whose right
+    it is to start jobs, ``training_role_arn`` what the jobs themselves may do.
+
+    Our images are ``registry``/NAME:``image_tag``, the tag of this code where it is empty;
+    ``images`` says what to run instead of a name in the pipeline. ``instance_type`` is for steps
+    that ask for nothing, ``volume_gb`` the disk of each machine.
+
+    A step without a timeout is ended after ``max_runtime`` seconds; on spot machines it waits
+    and runs ``spot_wait`` times as long at most. ``keep_alive`` keeps a training machine warm for
+    the next job, in seconds. ``overrides`` is laid over each job's request, by its operation.
+    """
+
+    workspace: str = WORKSPACE
+    region: str = ""
+    bucket: str = ""
+    prefix: str = "trefoil"
+    pipeline_role_arn: str = ""
+    training_role_arn: str = ""
+    registry: str = ""
+    image_tag: str = ""
+    images: Mapping[str, str] = _NONE
+    tracking_uri: str = "none"
+    experiment: str = "trefoil"
+    model_package_group: str = ""
+    kms_key: str = ""
+    subnets: tuple[str, ...] = ()
+    security_groups: tuple[str, ...] = ()
+    tags: Mapping[str, str] = _NONE
+    instance_type: str = "ml.m5.large"
+    volume_gb: int = 30
+    max_runtime: int = 86400
+    spot_wait: float = 2.0
+    keep_alive: int = 0
+    overrides: Mapping[str, Mapping[str, object]] = _NOTHING

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
-from infra.errors import InputError, SettingsError
+from infra.errors import SettingsError
+from infra.images.catalogue import IMAGES
+from infra.images.names import run_as
 from infra.kind import FETCHING, SERVING, KindSettings, jobs
 from infra.kind.pods import pod
 from infra.kind.spec import Node, label_of, stamped
@@ -24,7 +26,7 @@ def lower(plan: Plan, settings: KindSettings, run_id: str) -> Request:
     Pure where ``image_tag`` is set; else git is asked for the revision of this code.
     Raises SettingsError, UnsupportedError, and InputError where git cannot tell.
     """
-    images, commits = _images([step.image for step in plan.steps], settings)
+    images, commits = run_as([step.image for step in plan.steps], settings)
     environment = {
         "TREFOIL_PROVIDER": "kind",
         "TREFOIL_PLAN_DIGEST": plan.digest(),
@@ -70,41 +72,7 @@ def price(_plan: Plan, _settings: KindSettings) -> float:
 
 def environment(settings: KindSettings) -> dict[str, str]:
     """What the step deploy is told, for whoever deploys without a run. Raises as ``lower`` does."""
-    from infra.images.catalogue import IMAGES
-
-    return _environment(settings, _images(IMAGES, settings)[0])
-
-
-def _images(named: Iterable[str], settings: KindSettings) -> tuple[dict[str, str], dict[str, str]]:
-    """What to run for each image, and of those that are made of this code which commit it is.
-
-    Where one is ours, for all of ours: deploy starts more.
-    """
-    from infra.images.catalogue import IMAGES
-
-    names = dict.fromkeys(named)
-    if not names.keys().isdisjoint(IMAGES):
-        names |= dict.fromkeys(IMAGES)
-    found = {name: settings.images.get(name, name) for name in names}
-    ours = [name for name in names if name in IMAGES and name not in settings.images]
-    if not ours:
-        return found, {}
-    tag, commit = (settings.image_tag, "") if settings.image_tag else _this_code()
-    front = f"{settings.registry.rstrip('/')}/" if settings.registry else ""
-    found |= {name: f"{front}{name}:{tag}" for name in ours}
-    return found, dict.fromkeys(ours, commit) if commit else {}
-
-
-def _this_code() -> tuple[str, str]:
-    """The tag of images made of it, and its commit, with + behind it where files differ."""
-    from infra.images import revision
-    from infra.images.catalogue import CONTENTS, ROOT
-
-    try:
-        tag, text = revision.of(ROOT, CONTENTS)
-    except InputError as error:
-        raise InputError(f"{error}; or set TREFOIL_IMAGE_TAG") from None
-    return tag, text.removesuffix("dirty")
+    return _environment(settings, run_as(IMAGES, settings)[0])
 
 
 def _environment(settings: KindSettings, images: Mapping[str, str]) -> dict[str, str]:

@@ -4,21 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from infra.binding import bound
 from infra.errors import SettingsError, UnsupportedError
 from infra.local import ON_HOST, LocalSettings
 from infra.plan import (
-    All,
-    Collected,
-    Compare,
-    Condition,
     Constant,
-    Imported,
     Json,
-    Not,
-    Parameter,
     Plan,
     Request,
-    Source,
     Step,
     as_text,
     imports_of,
@@ -37,17 +30,16 @@ def lower(plan: Plan, settings: LocalSettings, run_id: str) -> Request:
             raise SettingsError(f"the setting {name} is {getattr(settings, name)}; it is 0 or more")
     if settings.runner == "process":
         _refuse_accelerators(plan)
-    steps = tuple(_bound(step, plan) for step in plan.steps)
-    for step in steps:
+    whole = bound(plan)
+    for step in whole.steps:
         _look_at_imports(step)
-    bound = plan._replace(steps=steps, source={})
     body: dict[str, Json] = {
-        "plan": to_data(bound),
+        "plan": to_data(whole),
         "parallel": settings.parallel,
         "runner": settings.runner,
     }
     notes = _notes_of_processes if settings.runner == "process" else _notes_of_containers
-    return Request("local", run_id, bound, body, notes(plan))
+    return Request("local", run_id, whole, body, notes(plan))
 
 
 def environment(_settings: LocalSettings) -> dict[str, str]:
@@ -96,21 +88,6 @@ def _notes_of_processes(plan: Plan) -> tuple[str, ...]:
     return tuple(notes)
 
 
-def _bound(step: Step, plan: Plan) -> Step:
-    inputs = {name: _source(source, plan) for name, source in step.inputs.items()}
-    return step._replace(inputs=inputs, when=_condition(step.when, plan))
-
-
-def _source(source: Source, plan: Plan) -> Source:
-    if isinstance(source, Parameter):
-        return Constant(plan.parameters[source.name])
-    if isinstance(source, Collected):
-        return Collected(tuple(_source(each, plan) for each in source.sources))
-    if isinstance(source, Imported):
-        return source._replace(uri=_source(source.uri, plan))
-    return source
-
-
 def _look_at_imports(step: Step) -> None:
     """See that what a step imports is there, as far as it is known before the run."""
     for source in imports_of(step):
@@ -118,20 +95,3 @@ def _look_at_imports(step: Step) -> None:
             from infra.local.outside import imported
 
             imported(as_text(source.uri.value), f"step {step.name}")
-
-
-def _condition(condition: Condition | None, plan: Plan) -> Condition | None:
-    if condition is None:
-        return None
-    if isinstance(condition, Not):
-        return Not(_some(condition.condition, plan))
-    if isinstance(condition, All):
-        return All(tuple(_some(part, plan) for part in condition.conditions))
-    left, right = _source(condition.left, plan), _source(condition.right, plan)
-    return Compare(condition.operator, left, right)
-
-
-def _some(condition: Condition, plan: Plan) -> Condition:
-    bound = _condition(condition, plan)
-    assert bound is not None  # noqa: S101  only None gives None
-    return bound
