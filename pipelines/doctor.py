@@ -15,7 +15,7 @@ from infra.errors import TrefoilError
 from infra.plan import Json
 from pipelines import cli
 from pipelines.flags import add_place
-from pipelines.where import where
+from pipelines.where import Where, where
 
 _LIBRARIES = {
     "train": ("torch", "sklearn", "pyarrow"),
@@ -84,10 +84,27 @@ def _workspace(arguments: argparse.Namespace) -> Iterator[Check]:
     except OSError as error:
         yield Check("workspace", False, f"{workspace} cannot be written: {error.strerror}")
         return
+    yield _registry(here)
     waiting = _unsent(workspace)
     yield Check("tracking", not waiting, waiting or "all is sent", needed=False)
     free = shutil.disk_usage(workspace).free / 1e9
     yield Check("workspace", free > _ROOM_GB, f"{workspace}, {free:.0f} GB free")
+
+
+def _registry(here: Where) -> Check:
+    """MLflow's database, where it is a file: of the version that is installed here?"""
+    from infra.mlflow import database
+    from pipelines.registry import tracking_uri
+
+    uri = tracking_uri(here.common)
+    file = database.file_of(uri)
+    if file is None or not file.exists():
+        return Check("registry", True, "a server" if file is None else "nothing is registered yet")
+    try:
+        database.require_version(file, uri)
+    except TrefoilError as error:
+        return Check("registry", False, str(error))
+    return Check("registry", True, str(file))
 
 
 def _unsent(workspace: Path) -> str:

@@ -37,15 +37,22 @@ class Ledger:
     def __init__(self, workspace: Path) -> None:
         self._file = workspace / "ledger.jsonl"
 
-    def attempt(self, plan: str, provider: str) -> int:
-        """Number of the attempt, from 1, that sending the plan of this digest makes or joins."""
-        last: Line | None = None
-        for line in self.lines(containing=plan):
-            if line.plan == plan and line.provider == provider:
-                last = line
-        if last is None:
-            return 1
-        return last.attempt + 1 if last.state == "succeeded" else last.attempt
+    def attempt(self, pipeline: str, plan: str, provider: str) -> int:
+        """Number of the attempt, from 1, that sending the plan of this digest makes or joins.
+
+        A run that lies in the workspace and that no line tells of is not written over.
+        """
+        known = [line for line in self.lines(containing=plan) if line.plan == plan]
+        last = next((line for line in reversed(known) if line.provider == provider), None)
+        if last is not None:
+            return last.attempt + 1 if last.state == "succeeded" else last.attempt
+        told, number = {line.run_id for line in known}, 1
+        while (run := run_id(pipeline, plan, number)) not in told and self._lies_here(run):
+            number += 1
+        return number
+
+    def _lies_here(self, run: str) -> bool:
+        return (self._file.parent / "runs" / run).exists()
 
     def append(self, line: Line) -> None:
         """Append a line. Raises OSError."""
@@ -58,14 +65,20 @@ class Ledger:
             text = self._file.read_text(encoding="utf-8", errors="replace")
         except (FileNotFoundError, NotADirectoryError):
             return
+        damaged: list[int] = []
         for number, raw in enumerate(text.splitlines(), 1):
-            if containing in raw:
-                try:
-                    yield Line(**json.loads(raw))
-                except (ValueError, TypeError):
-                    print(
-                        f"note: {self._file}, line {number} is damaged; left out", file=sys.stderr
-                    )
+            if containing not in raw:
+                if not (raw.startswith("{") and raw.endswith("}")):  # a look, cheaper than parsing
+                    damaged.append(number)
+                continue
+            try:
+                yield Line(**json.loads(raw))
+            except (ValueError, TypeError):
+                damaged.append(number)
+        if damaged:
+            lines = f"line{'s' * (len(damaged) > 1)} {', '.join(map(str, damaged[:5]))}"
+            more = f" and {len(damaged) - 5} more" if len(damaged) > 5 else ""
+            print(f"note: {self._file}, {lines}{more} damaged; left out", file=sys.stderr)
 
 
 def run_id(pipeline: str, digest: str, attempt: int) -> str:

@@ -100,3 +100,4 @@ def _tell(done: Promotion, words: str, as_json: bool) -> None:
         cli.answer(data(done))
         return
     print(f"{words} (before: version {done.previous})" if done.previous else words)
+    cli.say("endpoints serve what they served; to serve it: python -m pipelines deploy")

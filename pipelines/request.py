@@ -57,7 +57,7 @@ def prepare(arguments: argparse.Namespace) -> Prepared:
     place.check(plan)
     _afford(place, plan, own, arguments.max_cost)
     digest = plan.digest()
-    attempt = Ledger(here.workspace).attempt(digest, place.name)
+    attempt = Ledger(here.workspace).attempt(plan.name, digest, place.name)
     request = place.lower(plan, own, run_id(plan.name, digest, attempt))
     return Prepared(place, here.common, own, request, digest, attempt)
 

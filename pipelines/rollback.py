@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
+from infra.errors import InputError, nearest
 from pipelines import cli, registry
 from pipelines.deploy import serve
 from pipelines.where import Where, where
@@ -36,11 +37,14 @@ def rollback(arguments: argparse.Namespace) -> int:
 
 def _moved(here: Where, arguments: argparse.Namespace) -> tuple[Promotion, str | None]:
     """Move both; the URL is that of the endpoint, where there is one."""
-    there = here.provider.endpoint().endpoints(workspace=here.workspace)
+    there = [each.name for each in here.provider.endpoint().endpoints(workspace=here.workspace)]
+    if arguments.endpoint and arguments.endpoint not in there:
+        hint = nearest(arguments.endpoint, there, "there is ")
+        raise InputError(f"there is no endpoint {arguments.endpoint}; {hint}")
     known = registry.connect(arguments)
     done = known.roll_back(registry.model_name(known, arguments.model_name))
     name = arguments.endpoint or done.name
-    if not any(each.name == name for each in there):
+    if name not in there:
         return done, None
     served = serve(here, known, known.version(done.name, done.version), name, canary=0)
     return done, served.url

@@ -61,11 +61,12 @@ class Checkpoints:
                 f"the checkpoints in {self._directory} are of another configuration, seed or data; "
                 "training begins anew"
             )
-        for file in own:
+        for number, file in enumerate(own, 1):
             if _digest(file) == file.stem.rpartition("-")[2]:
                 state: dict[str, Any] = torch.load(file, map_location="cpu", weights_only=True)
                 return state
-            self._say(f"the checkpoint {file} is damaged and was removed; the one before is used")
+            instead = "the one before is used" if number < len(own) else "training begins anew"
+            self._say(f"the checkpoint {file} is damaged and was removed; {instead}")
             file.unlink()  # it would count as the newest for ever
         return None
 

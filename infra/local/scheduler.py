@@ -212,7 +212,10 @@ class Scheduler:
 
 
 class _Interrupt:
-    """SIGINT and SIGTERM call ``act`` while the block runs; only the main thread can."""
+    """SIGINT, SIGTERM and a terminal that is closed call ``act`` while the block runs.
+
+    Only the main thread can. nohup's SIGHUP stays ignored.
+    """
 
     def __init__(self, act: Callable[[], None]) -> None:
         self._act = act
@@ -220,7 +223,9 @@ class _Interrupt:
 
     def __enter__(self) -> None:
         if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGINT, signal.SIGTERM):
+            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+                if signal.getsignal(number) is signal.SIG_IGN:
+                    continue
                 self._previous[number] = signal.signal(number, self._on_signal)
 
     def __exit__(self, *_: object) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +13,7 @@ import pytest
 
 from components import champion
 from infra import mlflow
+from infra.errors import ProviderError
 from infra.storage import tree
 from tests.registered import NAME, call
 from tests.served import ROOT
@@ -71,3 +74,17 @@ def test_a_champion_of_somebody_elses_making_is_told_but_not_handed_over(
     assert found["version"] == "1"
     assert not (tmp_path / "champion" / "model").exists()
     assert "cannot be compared with" in capsys.readouterr().err
+
+
+def test_a_server_that_hangs_is_given_up_soon_and_is_no_champion(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not to know the champion is not to have none: a worse model would take its place."""
+    for variable in champion._IMPATIENT:
+        monkeypatch.delenv(variable, raising=False)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        uri = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        with pytest.raises(ProviderError, match="does not answer"):
+            fetch(uri, tmp_path / "champion", monkeypatch)
+    assert not (tmp_path / "champion").exists()
+    assert os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"] == "5"

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib.metadata
 import json
 import re
+import shutil
+import sqlite3
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -118,3 +121,18 @@ def test_wrong_settings_are_told(
     assert code == cli.WRONG
     assert checks["settings"]["words"] == f"the settings {file} are not UTF-8 text"
     assert "workspace" not in checks
+
+
+def test_a_database_of_another_mlflow_is_told_before_a_model_is_trained(
+    workspace: Path, template: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = workspace / "mlflow" / "mlflow.db"
+    file.parent.mkdir(parents=True)
+    shutil.copyfile(template, file)
+    assert look(capsys)[1]["registry"]["words"] == str(file)
+    with contextlib.closing(sqlite3.connect(file)) as database:
+        database.execute("update alembic_version set version_num = 'ffffffffffff'")
+        database.commit()
+    code, checks = look(capsys)
+    assert (code, checks["registry"]["well"]) == (2, False)
+    assert "made by a newer MLflow (schema ffffffffffff" in checks["registry"]["words"]

@@ -18,7 +18,7 @@ def line(step: Any = "intent", attempt: int = 1, state: Any = "", **options: str
 
 
 def test_a_plan_never_sent_is_the_first_attempt(tmp_path: Path) -> None:
-    assert Ledger(tmp_path / "none").attempt("d1", "local") == 1
+    assert Ledger(tmp_path / "none").attempt("p", "d1", "local") == 1
     assert run_id("generative", "0123456789abcdef", 2) == "generative-01234567-2"
 
 
@@ -42,7 +42,7 @@ def test_what_sending_the_plan_makes_or_joins(
     ledger = Ledger(tmp_path)
     for each in lines:
         ledger.append(each)
-    assert ledger.attempt("d1", "local") == attempt
+    assert ledger.attempt("p", "d1", "local") == attempt
 
 
 def test_a_damaged_line_is_named_and_left_out(
@@ -53,8 +53,8 @@ def test_a_damaged_line_is_named_and_left_out(
     with (tmp_path / "ledger.jsonl").open("a") as file:
         file.write('{"plan": "d1", "oops\n')
     ledger.append(line(attempt=2))
-    assert ledger.attempt("d1", "local") == 2
-    assert "ledger.jsonl, line 2 is damaged; left out" in capsys.readouterr().err
+    assert ledger.attempt("p", "d1", "local") == 2
+    assert "ledger.jsonl, line 2 damaged; left out" in capsys.readouterr().err
 
 
 def test_a_line_cut_off_by_a_crash_does_not_swallow_the_next(tmp_path: Path) -> None:
@@ -78,3 +78,19 @@ def test_many_processes_append_at_once_and_lose_nothing(tmp_path: Path) -> None:
     assert [writer.wait(60) for writer in writers] == [0] * 4
     found = [(each.plan, each.attempt) for each in Ledger(tmp_path).lines()]
     assert sorted(found) == [(f"w{w}", n) for w in range(4) for n in range(100)]
+
+
+def test_runs_that_a_lost_ledger_told_of_are_not_written_over(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Their records are all that is left of them."""
+    for attempt in (1, 2):
+        (tmp_path / "runs" / run_id("p", "d1", attempt)).mkdir(parents=True)
+    ledger = Ledger(tmp_path)
+    assert ledger.attempt("p", "d1", "local") == 3
+    (tmp_path / "ledger.jsonl").write_text("\0\0garbage\n{}\n" + "x\n" * 7)
+    assert ledger.attempt("p", "d1", "local") == 3
+    told = capsys.readouterr().err
+    assert "ledger.jsonl, lines 1, 3, 4, 5, 6 and 3 more damaged; left out" in told
+    ledger.append(line(provider="kind"))
+    assert ledger.attempt("p", "d1", "local") == 1, "that run is another place's"

@@ -58,6 +58,14 @@ def test_the_challenger_is_promoted_and_taken_back(
     assert champion(three) == "1"
 
 
+def test_an_endpoint_that_is_not_there_leaves_the_alias_alone(three: Registry) -> None:
+    """Half a rollback, and exit code 0, would be believed."""
+    verb("promote", "2")
+    with pytest.raises(InputError, match="there is no endpoint nope; there is none"):
+        verb("rollback", "--endpoint", "nope")
+    assert champion(three) == "2"
+
+
 def test_promote_through_the_table_of_verbs(three: Registry) -> None:
     assert verbs.main(["promote", "2", "--model-name", NAME]) == cli.DONE
     assert champion(three) == "2"

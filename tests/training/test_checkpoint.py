@@ -81,12 +81,15 @@ def test_a_damaged_one_is_told_and_the_one_before_is_used(
     assert newest(checkpoints)["step"] == 2
 
 
-def test_all_damaged_is_nothing(checkpoints: Checkpoints, tmp_path: Path) -> None:
+def test_all_damaged_is_nothing(checkpoints: Checkpoints, tmp_path: Path, said: list[str]) -> None:
     for step in (1, 2):
         checkpoints.save(step, state(step))
     for file in files(tmp_path):
         file.write_bytes(b"")
     assert checkpoints.newest() is None
+    assert [line.rpartition("; ")[2] for line in said] == [
+        "the one before is used", "training begins anew",
+    ]  # fmt: skip
 
 
 def test_those_of_another_run_are_left_alone_and_told(

@@ -11,7 +11,7 @@ import pytest
 from tests.infra.local.driven import Drive, counted, made_drive, plan, times  # noqa: F401
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_ends_the_step_runs_the_exit_handler_and_can_be_resumed(
     tmp_path: Path, drive: Drive, number: signal.Signals
 ) -> None:
