@@ -48,10 +48,14 @@ def difference(path: Path, expected: dict[str, list[Json]]) -> str:
     return next((name for name, file in found.items() if _sha256(file) != expected[name][1]), "")
 
 
-def write_whole(path: Path, content: str | bytes) -> None:
-    """Write ``content`` to ``path`` at once: a reader sees the old content or the new."""
+def write_whole(path: Path, content: str | bytes, *, private: bool = False) -> None:
+    """Write ``content`` to ``path`` at once: a reader sees the old content or the new.
+
+    What is ``private`` its owner alone may read.
+    """
     partial = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}")
     try:
+        partial.touch(0o600 if private else 0o666)
         partial.write_bytes(content.encode() if isinstance(content, str) else content)
         partial.replace(path)
     except BaseException:

@@ -61,7 +61,7 @@ def status(run: RunRef, settings: KindSettings) -> Status:
     known = _tasks(server, found)
     steps = {name: task.event(name) for name, task in known.items() if task.state != "waiting"}
     failed = next((name for name, task in known.items() if task.state == "failed"), "")
-    message = f"{failed} failed" if failed else _error(found)
+    message = _error(found) or (f"{failed} failed" if failed else "")
     return Status(run, run_state(found), steps, message)
 
 

@@ -111,7 +111,8 @@ class Watch:
         took = seconds(run.get("finished_at")) - seconds(run.get("created_at"))
         if state == "failed":
             first = self._failed[0] if self._failed else Event("", "failed", code=1)
-            told = (run.get("error") or {}).get("message") or "Kubeflow Pipelines gives no reason"
-            return Event("", state, took, first.message or told, code=first.code)
+            told = (run.get("error") or {}).get("message") or first.message
+            words = told or "Kubeflow Pipelines gives no reason"
+            return Event("", state, took, words, code=first.code)
         message = "ended on request" if state == "cancelled" else ""
         return Event("", state, max(took, 0.0), message)

@@ -6,12 +6,16 @@ closed goes on where it stopped when it is started again.
 
 from __future__ import annotations
 
+import contextlib
 import threading
+import time
+import traceback
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 from infra.cache import Entry
-from infra.errors import ProviderError, TrefoilError
+from infra.errors import ProviderError, TrefoilError, told
 from infra.history import Moment, moment
 from infra.local import LocalSettings
 from infra.local.lower import lower
@@ -31,7 +35,9 @@ class Execution:
         self._directory = RunDirectory(workspace, key)
         self._scheduler: Scheduler | None = None
         self._thread: threading.Thread | None = None
-        self.error = ""
+        self._cancelled = False
+        self._broken: list[Moment] = []
+        """Its end, where that could not be written."""
 
     def start(
         self,
@@ -55,9 +61,26 @@ class Execution:
         self._thread.start()
 
     def cancel(self) -> None:
-        """Ask the steps to end; those that always run still do."""
-        if self._scheduler:
+        """Ask the steps to end; those that always run still do, however often it is asked."""
+        if self._scheduler and not self._cancelled:
+            self._cancelled = True
             self._scheduler.interrupt()
+
+    def end(self, settings: LocalSettings) -> bool:
+        """End what a rehearsal that was killed has left of it; False while one executes it.
+
+        Raises ProviderError where what still runs cannot be ended.
+        """
+        if not self._directory.acquire():
+            return False
+        try:
+            runner = choose(settings._replace(runner=self._runner()), Plan("", ()))
+            for name in self._directory.status().steps:
+                runner.end_orphan(self._directory.step(name), settings.grace)
+            self._directory.record(Event("", "cancelled", message="ended on request"))
+        finally:
+            self._directory.release()
+        return True
 
     def close(self) -> None:
         """Stop where it stands, and wait for that."""
@@ -67,7 +90,7 @@ class Execution:
 
     def moments(self) -> list[Moment]:
         """What happened so far, with times."""
-        return [moment(line) for line in self._directory.lines()]
+        return [moment(line) for line in self._directory.lines()] + self._broken
 
     def log(self, step: str) -> list[Path]:
         """The log of each attempt of a step."""
@@ -78,16 +101,33 @@ class Execution:
         """What a step left, if it has ended well."""
         return self._directory.step(step).entry()
 
+    def _runner(self) -> Any:
+        """What executed it."""
+        with contextlib.suppress(OSError, ValueError, LookupError, TypeError):
+            return self._directory.request()["runner"]
+        return "process"
+
     def _drive(self, scheduler: Scheduler, tell: Tell) -> None:
         try:
             for event in scheduler.events():
                 tell(event)
         except TrefoilError as error:
-            self.error = str(error)
-            tell(Event("", "failed", message=str(error), code=error.exit_code))
+            self._break(str(error))
+        except OSError as error:
+            self._break(told(error))
+        except Exception as error:  # ours: a thread that died would leave the run running for ever
+            traceback.print_exc()
+            self._break(f"the rehearsal itself failed: {type(error).__name__}: {error}")
         finally:
             scheduler.abandon()
             self._directory.release()
+
+    def _break(self, reason: str) -> None:
+        """Let the run have failed, written down if that can be done."""
+        event = Event("", "failed", message=reason, code=1)
+        self._broken = [Moment(event, time.time())]
+        with contextlib.suppress(OSError):
+            self._directory.record(event)
 
 
 def _here(plan: Plan) -> Plan:

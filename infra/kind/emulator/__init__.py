@@ -21,6 +21,7 @@ from infra.kind import KindSettings
 from infra.local import LocalSettings
 from infra.plan import Plan
 from infra.rehearsal import scenario as scenarios
+from infra.rehearsal.held import answering, held
 
 if TYPE_CHECKING:
     from infra.rehearsal.server import Call
@@ -49,7 +50,8 @@ def rehearse(
     """Serve while the block runs; yields settings that reach this. See infra.rehearsal.
 
     Without a ``scenario`` what was rehearsed before can be looked at, and nothing is started.
-    Raises InputError at an unknown scenario.
+    Raises InputError at an unknown scenario, at what an earlier rehearsal left that cannot be
+    read, and while another one goes on.
     """
     chosen = scenarios.load(_SCENARIOS, scenario or "plain")
     import threading
@@ -86,13 +88,17 @@ def rehearse(
     faults = Faults(chosen.get("faults", ()))
     changed = {"start_deadline": chosen["start_deadline"]} if "start_deadline" in chosen else {}
     with (
+        held(folder) if scenario else contextlib.nullcontext(),
         contextlib.closing(kubernetes),
         serving(kubernetes.answer, log, faults) as address,
         _chosen(workspace / "kubernetes", address),
     ):
         kubeflow = Kubeflow(world)
         try:
-            with serving(kubeflow.answer, log, faults) as host:
+            with (
+                serving(kubeflow.answer, log, faults) as host,
+                answering(folder, host) if scenario else contextlib.nullcontext(),
+            ):
                 yield settings._replace(host=host, poll=_POLL, **changed)
         finally:
             kubeflow.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import threading
 import time
@@ -10,21 +11,28 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from infra.errors import TrefoilError
+from infra.errors import InputError, TrefoilError
 from infra.kind.emulator import pipeline
 from infra.kind.emulator.calls import check, listed, operation_of
 from infra.kind.emulator.page import Page
-from infra.kind.emulator.refusal import EXISTS, INVALID, NOT_FOUND, UNIMPLEMENTED, Refused
+from infra.kind.emulator.refusal import (
+    EXISTS,
+    INTERNAL,
+    INVALID,
+    NOT_FOUND,
+    UNIMPLEMENTED,
+    Refused,
+)
 from infra.kind.emulator.runs import Run, fresh, moment_text
 from infra.kind.emulator.store import Store
 from infra.kind.metadata import SERVICE
 from infra.local import LocalSettings
 from infra.plan import Event, Plan
+from infra.rehearsal.held import ask
 from infra.rehearsal.server import Answer, Call, answer
 from infra.storage import write_whole
 
 Document = dict[str, Any]
-_ENDED = ("SUCCEEDED", "FAILED", "CANCELED")
 
 
 class World(NamedTuple):
@@ -61,15 +69,10 @@ class Kubeflow:
             "run_service_get_run": lambda _, ids: self._run(ids[0]).told(),
             "run_service_list_runs": self._list_runs,
             "run_service_terminate_run": self._terminate,
-            "run_service_retry_run": self._retry,
-            "run_service_archive_run": lambda _, ids: self._store_run(ids[0], "ARCHIVED"),
-            "run_service_unarchive_run": lambda _, ids: self._store_run(ids[0], "AVAILABLE"),
-            "run_service_delete_run": self._delete,
         }
-        if not world.looking:
-            for run in self._runs:
-                if run.state() in ("PENDING", "RUNNING", "CANCELING"):
-                    self._execute(run)
+        for run in () if world.looking else self._runs:
+            if not run.ended():
+                self._execute(run)
 
     def answer(self, call: Call) -> Answer:
         """What a call is answered, whatever it is."""
@@ -91,10 +94,6 @@ class Kubeflow:
         """Stop what still runs, where it stands."""
         for run in self._runs:
             run.execution.close()
-
-    def ran(self) -> list[str]:
-        """What was executed, a line for each run that this process knew to go on."""
-        return [f"{run.kept['posted'].get('display_name')} {run.state()}" for run in self._runs]
 
     # --- experiments
 
@@ -136,9 +135,14 @@ class Kubeflow:
         plan = pipeline.read(posted["pipeline_spec"], given)
         number = max((run.kept["number"] for run in self._runs), default=0) + 1
         run = fresh(self._world.folder, str(uuid.uuid4()), posted, plan, number)
-        self._execute(run)
+        run.save()  # first: what runs must be found again, whatever happens to this process
+        try:
+            self._execute(run)
+        except TrefoilError as error:
+            run.forget()
+            words = f"the stand-in cannot execute this pipeline: {error}"
+            raise Refused(INVALID, words) from None
         self._runs.append(run)
-        run.save()
         return run.told()
 
     def _list_runs(self, call: Call, _ids: list[str]) -> Document:
@@ -149,10 +153,12 @@ class Kubeflow:
             call, [run for run in told if not wanted or run["experiment_id"] in wanted], "runs"
         )
 
-    def _terminate(self, _call: Call, ids: list[str]) -> Document:
+    def _terminate(self, call: Call, ids: list[str]) -> Document:
         run = self._run(ids[0])
-        if run.state() in _ENDED:
+        if run.ended():
             raise Refused(INVALID, f"Failed to terminate run {run.id}. Row not found")
+        if self._world.looking:
+            return self._terminate_elsewhere(call, run)
         run.kept["cancelling"] = True
         if run.stuck:
             run.kept["ended"], run.kept["ended_at"] = "CANCELED", run.kept["created"] + 1
@@ -160,26 +166,16 @@ class Kubeflow:
         run.execution.cancel()
         return {}
 
-    def _retry(self, _call: Call, ids: list[str]) -> Document:
-        run = self._run(ids[0])
-        if run.state() not in ("FAILED", "CANCELED"):
-            raise Refused(INVALID, f"run {run.id} has not failed: it cannot be retried")
-        run.kept.pop("cancelling", None)
-        self._execute(run)
-        run.save()
-        return {}
-
-    def _store_run(self, run_id: str, state: str) -> Document:
-        run = self._run(run_id)
-        run.kept["storage"] = state
-        run.save()
-        return {}
-
-    def _delete(self, _call: Call, ids: list[str]) -> Document:
-        run = self._run(ids[0])
-        run.execution.close()
-        self._runs.remove(run)
-        run.forget()
+    def _terminate_elsewhere(self, call: Call, run: Run) -> Document:
+        """Let the rehearsal that executes the run end it; where that was killed, end it here."""
+        if not ask(self._world.folder, call.path):
+            try:
+                ended = run.execution.end(self._world.execution)
+            except TrefoilError as error:
+                raise Refused(INTERNAL, str(error)) from None
+            if not ended:
+                raise Refused(INTERNAL, "the rehearsal that executes it does not answer")
+            run.save()
         return {}
 
     def _run(self, run_id: str) -> Run:
@@ -189,37 +185,52 @@ class Kubeflow:
         raise Refused(NOT_FOUND, f"Run {run_id} not found")
 
     def _execute(self, run: Run) -> None:
+        """Begin, or go on. Raises TrefoilError."""
         scenario = self._world.scenario
         if "reason" in scenario:
             run.stuck = (scenario["reason"], scenario["message"])
             return
 
         def tell(event: Event) -> None:
-            if scenario.get("cancel") and event.step and event.state == "running":
+            if run.ended():
+                with contextlib.suppress(OSError):  # the run has ended well for all that
+                    run.save()
+            elif scenario.get("cancel") and event.step and event.state == "running":
                 run.kept["cancelling"] = True
                 run.execution.cancel()
 
-        try:
-            name = str(run.kept["posted"]["display_name"])
-            plan, environment = self._world.environment(run)
-            run.execution.start(plan, name, self._world.execution, environment, tell)
-        except TrefoilError as error:
-            words = f"the stand-in cannot execute this pipeline: {error}"
-            raise Refused(INVALID, words) from None
+        name = str(run.kept["posted"]["display_name"])
+        plan, environment = self._world.environment(run)
+        run.execution.start(plan, name, self._world.execution, environment, tell)
+        if run.kept.get("cancelling"):
+            run.execution.cancel()
 
     # --- what is kept
 
     def _kept_experiments(self) -> list[Document]:
+        if not self._file.exists():
+            return [_experiment("Default", "")]
         try:
             found: list[Document] = json.loads(self._file.read_text(encoding="utf-8"))
-            return found
-        except (OSError, ValueError):
-            return [_experiment("Default", "")]
+            return [{**each, "experiment_id": str(each["experiment_id"])} for each in found]
+        except (OSError, ValueError, LookupError, TypeError) as error:
+            raise _damaged(self._file, error) from None
 
     def _kept(self, file: Path) -> Run:
-        kept = json.loads(file.read_text(encoding="utf-8"))
-        given = (kept["posted"].get("runtime_config") or {}).get("parameters") or {}
-        return Run(self._world.folder, kept, pipeline.read(kept["posted"]["pipeline_spec"], given))
+        try:
+            kept = json.loads(file.read_text(encoding="utf-8"))
+            given = (kept["posted"].get("runtime_config") or {}).get("parameters") or {}
+            plan = pipeline.read(kept["posted"]["pipeline_spec"], given)
+            return Run(self._world.folder, {**kept, "number": int(kept["number"])}, plan)
+        except (OSError, ValueError, LookupError, TypeError, AttributeError, Refused) as error:
+            raise _damaged(file, error) from None
+
+
+def _damaged(file: Path, error: Exception) -> InputError:
+    return InputError(
+        f"{file} of an earlier rehearsal cannot be read ({type(error).__name__}: {error}); "
+        "remove it and give the command again"
+    )
 
 
 def _experiment(name: str, description: str) -> Document:

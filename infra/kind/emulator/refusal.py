@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from infra.rehearsal.server import Answer, answer
 
-INVALID, NOT_FOUND, EXISTS, UNIMPLEMENTED = 3, 5, 6, 12
-_HTTP = {INVALID: 400, NOT_FOUND: 404, EXISTS: 409, UNIMPLEMENTED: 501}
+INVALID, NOT_FOUND, EXISTS, UNIMPLEMENTED, INTERNAL = 3, 5, 6, 12, 13
+_HTTP = {INVALID: 400, NOT_FOUND: 404, EXISTS: 409, UNIMPLEMENTED: 501, INTERNAL: 500}
 
 
 class Refused(Exception):

@@ -11,8 +11,10 @@ from typing import Any
 
 from infra.history import Moment
 from infra.kind import argo
+from infra.kind.emulator.refusal import INTERNAL
 from infra.plan import FINAL, Event, Plan, State, Step
 from infra.rehearsal.executor import Execution
+from infra.secrets import hidden
 from infra.storage import write_whole
 
 _OF_RUN: Mapping[State, str] = {
@@ -64,13 +66,18 @@ class Run:
         return found
 
     def save(self) -> None:
-        """Keep it for a later command."""
+        """Keep it for a later command: with its secrets as long as somebody may go on with it."""
+        kept = _concealed(self.kept) if self.ended() else self.kept
         self._file.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(self._file, json.dumps(self.kept))
+        write_whole(self._file, json.dumps(kept), private=True)
 
     def forget(self) -> None:
         """Keep it no longer."""
         self._file.unlink(missing_ok=True)
+
+    def ended(self) -> bool:
+        """Whether nothing happens any more."""
+        return self.state() in ("SUCCEEDED", "FAILED", "CANCELED")
 
     def state(self) -> str:
         """As KFP calls it."""
@@ -112,7 +119,7 @@ class Run:
         found: dict[str, Any] = {
             **posted,
             "run_id": self.id,
-            "storage_state": self.kept.get("storage", "AVAILABLE"),
+            "storage_state": "AVAILABLE",
             "service_account": posted.get("service_account", "pipeline-runner"),
             "created_at": moment_text(self.kept["created"]),
             "scheduled_at": moment_text(self.kept["created"]),
@@ -120,9 +127,22 @@ class Run:
             "state": state,
             "state_history": history,
         }
+        if words := self._fault():
+            found["error"] = {"code": INTERNAL, "message": words}
         if whole:
             found["run_details"] = {"task_details": list(self._details())}
         return found
+
+    def _fault(self) -> str:
+        """Why the run failed, where that was no step's doing."""
+        events = [each.event for each in self.execution.moments()]
+        if not events or (events[-1].step, events[-1].state) != ("", "failed"):
+            return ""
+        return (
+            ""
+            if any(each.step and each.state == "failed" for each in events)
+            else events[-1].message
+        )
 
     def pods(self) -> Iterator[tuple[str, Step, int]]:
         """Every pod there was: its name, its step, and which attempt, from 1."""
@@ -219,6 +239,16 @@ def fresh(folder: Path, run_id: str, posted: dict[str, Any], plan: Plan, number:
     """A run that has just been posted."""
     kept = {"id": run_id, "number": number, "created": round(time.time(), 3), "posted": posted}
     return Run(folder, kept, plan)
+
+
+def _concealed(kept: Any, clean: Any = None) -> Any:
+    """What is kept, its secrets hidden; but a number stays one, or no parameter would take it."""
+    clean = hidden(kept) if clean is None else clean
+    if isinstance(kept, dict):
+        return {name: _concealed(value, clean[name]) for name, value in kept.items()}
+    if isinstance(kept, list):
+        return [_concealed(*pair) for pair in zip(kept, clean, strict=True)]
+    return clean if isinstance(kept, str) else kept
 
 
 def _enter(stage: Stage, told: Moment) -> None:

@@ -64,8 +64,9 @@ class Store:
         run = self._run(asked.context_id)
         if run is None:
             return
-        ids = {note.path: note.id for note in _notes(run)}
-        for note in _notes(run):
+        notes = _notes(run)  # once: the run goes on meanwhile
+        ids = {note.path: note.id for note in notes}
+        for note in notes:
             made = found.executions.add(id=note.id, last_known_state=STATES.index(note.state))
             _tell(made, run, note, ids)
 

@@ -245,6 +245,7 @@ def test_a_cancelled_run_is_at_its_end(compiled: Compiled, tmp_path: Path) -> No
         events = stood.ran(plan_of(compiled("stages"), how="wait"))
         assert events[-1].state == "cancelled"
         assert states(events)["end"] == "cancelled"
+        assert states(events)["last"] == "succeeded"
 
 
 def test_a_run_can_be_cancelled_from_elsewhere(compiled: Compiled, tmp_path: Path) -> None:
