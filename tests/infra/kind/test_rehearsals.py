@@ -195,3 +195,23 @@ def test_what_stops_the_engine_fails_the_run(
     monkeypatch.setattr(Scheduler, "_finish", finish)
     with standing(tmp_path) as stood:  # with room again, the same command goes on
         assert states(stood.ran(plan_of(compiled("stages"))))[""] == "succeeded"
+
+
+def test_a_record_is_private_and_without_secrets_once_the_run_has_ended(
+    compiled: Compiled, tmp_path: Path
+) -> None:
+    """Whoever goes on with a run needs them; afterwards they would lie about for ever."""
+    document = compiled("stages")
+    for executor in document["pipeline"]["deploymentSpec"]["executors"].values():
+        executor["container"]["env"] = [{"name": "STRIPE_KEY", "value": "s3cret"}]
+    with standing(tmp_path) as stood:
+        stood.submitted(plan_of(document, how="wait"))
+        (record,) = tmp_path.glob("kubeflow/records/*.json")
+        assert "s3cret" in record.read_text()
+        assert record.stat().st_mode & 0o777 == 0o600
+        PROVIDER.cancel(RUN, stood.settings)
+        assert list(PROVIDER.follow(RUN, stood.settings))[-1].state == "cancelled"
+    assert "s3cret" not in record.read_text()
+    assert record.stat().st_mode & 0o777 == 0o600
+    with standing(tmp_path, None) as look:
+        assert PROVIDER.status(RUN, look.settings).state == "cancelled"
