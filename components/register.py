@@ -1,7 +1,7 @@
 """Make a model version in the registry, alias it challenger, promote it by rule.
 
     python -m components.register --dataset DIR --model DIR --evaluation DIR --model-name NAME
-        [--promote when-better|always|never] --version FILE
+        [--promote when-better|always|never] --version FILE --promoted FILE
 
 when-better: it becomes champion where there is none, or where evaluate has compared it with the
 present one on the same data, found it nowhere worse, and better in the first number they share.
@@ -51,12 +51,16 @@ def main(argv: Sequence[str] | None = None) -> None:
     add("--model-name", required=True, help="its name in the registry")
     add("--promote", choices=RULES, default="when-better", help="when it becomes champion")
     add("--version", type=Path, required=True, metavar="FILE", help="takes the version")
+    add("--promoted", type=Path, metavar="FILE", help="takes whether it is champion now")
     arguments = parser.parse_args(argv)
     candidate = _candidate(arguments)
     registry = Registry(mlflow.address(os.environ))
     version = register(registry, candidate)
     said = promote(registry, version, arguments.promote, candidate.evaluation)
     contract.write_value(arguments.version, version.version)
+    if arguments.promoted:
+        champion = registry.champion(version.name)
+        contract.write_value(arguments.promoted, champion == version)
     print(f"{version.name} version {version.version}: {said}", file=sys.stderr)
 
 

@@ -65,12 +65,13 @@ def register(
     model_name: str,
     promote: str,
     version: OutputPath(str),
+    promoted: OutputPath(bool),
 ):
     """Make a model version in the registry, alias it challenger, promote it by rule."""
     return _step(
         "register", "--dataset", dataset.path, "--model", model.path,
         "--evaluation", evaluation.path, "--model-name", model_name, "--promote", promote,
-        "--version", version,
+        "--version", version, "--promoted", promoted,
     )  # fmt: skip
 
 
@@ -79,14 +80,15 @@ def deploy(
     model: Input[Model],
     model_name: str,
     version: str,
+    promoted: bool,
     endpoint: str,
     canary: int,
     url: OutputPath(str),
 ):
-    """Serve the registered version; traffic moves only once it is healthy."""
+    """Serve the version if it is champion, else as a canary; traffic moves once it is healthy."""
     return _step(
         "deploy", "--model", model.path, "--model-name", model_name, "--version", version,
-        "--endpoint", endpoint, "--canary", canary, "--url", url,
+        "--promoted", promoted, "--endpoint", endpoint, "--canary", canary, "--url", url,
     )  # fmt: skip
 
 
@@ -144,6 +146,7 @@ def generative(
                 model=trained.outputs["model"],
                 model_name=model_name,
                 version=registered.outputs["version"],
+                promoted=registered.outputs["promoted"],
                 endpoint=endpoint,
                 canary=canary,
             )

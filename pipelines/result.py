@@ -80,7 +80,7 @@ def collect(prepared: Prepared, run: RunRef, last: Event) -> Result:
         passed=passed if isinstance(passed, bool) else None,
         gate=gate.get("reasons") if isinstance(gate, dict) else None,
         model_version=version if isinstance(version, str) else None,
-        endpoint_url=url if isinstance(url, str) else None,
+        endpoint_url=url if url and isinstance(url, str) else None,
     )
 
 

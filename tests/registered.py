@@ -27,6 +27,7 @@ def call(
     arguments = ["--dataset", place / "dataset", "--model", place / "model"]
     arguments += ["--evaluation", place / "evaluation", "--version", place / "version"]
     arguments += ["--model-name", name, *(["--promote", rule] if rule else [])]
+    arguments += ["--promoted", place / "promoted"]
     register.main([str(each) for each in arguments])
     return (place / "version").read_text()
 

@@ -118,3 +118,20 @@ def test_the_step_imports_no_server_and_no_science() -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True
     )
     assert ended.stdout.strip() == "[]"
+
+
+def test_a_version_that_was_not_promoted_leaves_the_endpoint_as_it_is(
+    workspace: Path, model: Path
+) -> None:
+    """An endpoint answers as the champion; a challenger took it over once, and nobody was told."""
+    url = workspace.parent / "url"
+    ended = step(workspace, model, "--promoted", "false")
+    assert (ended.returncode, url.read_text()) == (0, "")
+    assert "nothing is served; to serve it: python -m pipelines deploy 3" in ended.stderr
+    assert endpoint.endpoints(workspace=workspace) == []
+    step(workspace, model, "--promoted", "true")
+    served = url.read_text()
+    ended = step(workspace, model, "--promoted", "false", "--version", "4")
+    assert (ended.returncode, url.read_text()) == (0, served)
+    assert ended.stderr.startswith("version 4 was not promoted: vae goes on serving what it did")
+    assert httpx.get(served).json()["version"] == "3"

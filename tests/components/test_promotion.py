@@ -41,6 +41,7 @@ def test_promotion_by_rule(
     second = outputs(tmp_path / "b", seed=1, champion=champion, bits_per_dim=bits)
     call(second, uri, monkeypatch, run="run-2", rule=rule)
     assert aliases(uri) == {"champion": "2" if promoted else "1", "challenger": "2"}
+    assert (second / "promoted").read_text() == str(promoted).lower(), "deploy goes by it"
     assert why in capsys.readouterr().err
 
 
