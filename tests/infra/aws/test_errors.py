@@ -25,7 +25,8 @@ from infra.errors import (
 DENIED = (
     "User: arn:aws:iam::123456789012:user/me is not authorized to perform: "
     "sagemaker:CreateTrainingJob on resource: "
-    "arn:aws:sagemaker:eu-west-1:123456789012:training-job/x because no identity-based policy allows the sagemaker:CreateTrainingJob action"
+    "arn:aws:sagemaker:eu-west-1:123456789012:training-job/x because no identity-based policy "
+    "allows the sagemaker:CreateTrainingJob action"
 )
 LIMIT = (
     "The account-level service limit 'ml.p4d.24xlarge for training job usage' is 0 Instances, with "
