@@ -30,7 +30,7 @@ FROM ${BASE_IMAGE} AS code
 WORKDIR /app
 COPY components/__init__.py components/contract.py components/serve.py components/
 COPY components/serving components/serving
-COPY training/__init__.py training/errors.py training/files.py training/
+COPY training/__init__.py training/errors.py training/files.py training/runtime.py training/
 RUN python3 -m compileall -q --invalidation-mode unchecked-hash .
 
 FROM ${BASE_IMAGE}

@@ -8,6 +8,7 @@ outputs in ``sys.argv`` as NAME=PATH. SETTINGS is JSON too.
 from __future__ import annotations
 
 import json
+import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -124,6 +125,7 @@ def _from_json(data: dict[str, Any]) -> Step:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # as at a terminal, also where tests run by nohup
     found = [_from_json(each) for each in json.loads(Path(sys.argv[2]).read_text("utf-8"))]
     own = json.loads(sys.argv[3]) if len(sys.argv) > 3 else {}
     plan = Plan("test", tuple(found))
