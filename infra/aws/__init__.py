@@ -20,7 +20,9 @@ class AwsSettings(NamedTuple):
     """Settings of runs on SageMaker; ``terraform output -json settings`` gives those of an account.
 
     Everything of a run lies under s3://``bucket``/``prefix``. ``pipeline_role_arn`` is whose right
-    it is to start jobs, ``training_role_arn`` what the jobs themselves may do.
+    it is to start jobs, ``training_role_arn`` what the jobs themselves may do; ``step_roles`` has
+    the role of a step that may do something else, as deploy does, and ``serving_role_arn`` is that
+    of the models which it serves.
 
     Our images are ``registry``/NAME:``image_tag``, the tag of this code where it is empty;
     ``images`` says what to run instead of a name in the pipeline. ``instance_type`` is for steps
@@ -37,6 +39,8 @@ class AwsSettings(NamedTuple):
     prefix: str = "trefoil"
     pipeline_role_arn: str = ""
     training_role_arn: str = ""
+    serving_role_arn: str = ""
+    step_roles: Mapping[str, str] = _NONE
     registry: str = ""
     image_tag: str = ""
     images: Mapping[str, str] = _NONE

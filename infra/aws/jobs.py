@@ -43,6 +43,10 @@ class Place(NamedTuple):
         """The key in the bucket of what lies under ``shared``."""
         return f"{self.settings.prefix.strip('/')}/{name}"
 
+    def role(self, step: Step) -> str:
+        """What the step may do."""
+        return self.settings.step_roles.get(step.name, self.settings.training_role_arn)
+
     def tags(self, step: str = "") -> list[dict[str, str]]:
         """By which everything of a run is found again."""
         own = {"trefoil:run": self.run_id} | ({"trefoil:step": step} if step else {})
@@ -83,7 +87,7 @@ def training(step: Step, image: str, machine: str, file: StepFile, place: Place)
     if settings.kms_key:
         resources["VolumeKmsKeyId"] = output["KmsKeyId"] = settings.kms_key
     found: Request = {
-        "RoleArn": settings.training_role_arn,
+        "RoleArn": place.role(step),
         "AlgorithmSpecification": {
             "TrainingImage": image,
             "TrainingInputMode": "File",
@@ -118,7 +122,7 @@ def processing(step: Step, image: str, machine: str, file: StepFile, place: Plac
     if settings.kms_key:
         cluster["VolumeKmsKeyId"] = config["KmsKeyId"] = settings.kms_key
     found: Request = {
-        "RoleArn": settings.training_role_arn,
+        "RoleArn": place.role(step),
         "AppSpecification": {
             "ImageUri": image,
             "ContainerEntrypoint": ["python3", f"{_WORK}/input/{CHANNEL}/launcher.py"],

@@ -1,0 +1,41 @@
+# One key encrypts the bucket, the images, the jobs' disks and their logs.
+
+resource "aws_kms_key" "this" {
+  description         = "${var.name}: data, models, images"
+  enable_key_rotation = true
+  policy              = data.aws_iam_policy_document.key.json
+  tags                = local.tags
+}
+
+resource "aws_kms_alias" "this" {
+  name          = "alias/${var.name}"
+  target_key_id = aws_kms_key.this.key_id
+}
+
+data "aws_iam_policy_document" "key" {
+  # The account's own policies say who may use the key: below, in roles.tf, no one else.
+  statement {
+    sid       = "Account"
+    actions   = ["kms:*"]
+    resources = ["*"]
+    principals {
+      type        = "AWS"
+      identifiers = ["${local.arn}:iam::${local.account}:root"]
+    }
+  }
+
+  statement {
+    sid       = "Logs"
+    actions   = ["kms:Encrypt", "kms:Decrypt", "kms:ReEncrypt*", "kms:GenerateDataKey*", "kms:Describe*"]
+    resources = ["*"]
+    principals {
+      type        = "Service"
+      identifiers = ["logs.${local.region}.amazonaws.com"]
+    }
+    condition {
+      test     = "ArnLike"
+      variable = "kms:EncryptionContext:aws:logs:arn"
+      values   = ["${local.arn}:logs:${local.region}:${local.account}:log-group:/aws/sagemaker/*"]
+    }
+  }
+}

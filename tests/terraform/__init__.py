@@ -1,0 +1,1 @@
+"""What must exist in each cloud, held by the real terraform."""
