@@ -11,13 +11,14 @@ from infra.plan import Event, Json, Plan
 _NOUNS: dict[str, Any] = {
     noun.__name__: noun
     for noun in (
-        nouns.Token, nouns.Constant, nouns.Parameter, nouns.Output, nouns.FirstOf,
+        nouns.Token, nouns.Constant, nouns.Secret, nouns.Parameter, nouns.Output, nouns.FirstOf,
         nouns.Collected, nouns.Imported, nouns.Template, nouns.FinalStatus, nouns.Compare,
         nouns.Not, nouns.All, nouns.Resources, nouns.Retry, nouns.Step, nouns.Plan,
     )
 }  # fmt: skip
 _AS_IT_IS = {
     ("Constant", "value"),
+    ("Secret", "value"),
     ("Imported", "metadata"),
     ("Plan", "parameters"),
     ("Plan", "source"),

@@ -52,6 +52,12 @@ class Constant(NamedTuple):
     value: Json
 
 
+class Secret(Constant):
+    """A constant that no one is to see: it came from a parameter that is a secret by its name."""
+
+    __slots__ = ()
+
+
 class Parameter(NamedTuple):
     """A parameter of the pipeline."""
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from infra.errors import InputError, nearest, short
 from infra.plan import Json, as_text
+from infra.redaction import HIDDEN, is_secret
 
 _TYPES = {
     "NUMBER_INTEGER": "a whole number",
@@ -50,7 +51,7 @@ def bind(definitions: Mapping[str, Any], given: Mapping[str, Json]) -> dict[str,
 
 def typed(value: Json, kind: str, name: str) -> Json:
     """Read ``value``, perhaps text from a command line, as a parameter of type ``kind``."""
-    wrong = InputError(f"{name} must be {_TYPES.get(kind, kind)}, and {short(repr(value))} is not")
+    wrong = InputError(f"{name} must be {_TYPES.get(kind, kind)}, and {_shown(name, value)} is not")
     if kind == "STRING":
         if not isinstance(value, str):
             raise wrong
@@ -72,9 +73,13 @@ def _finite(value: Json, name: str) -> Json:
         json.dumps(value, allow_nan=False, ensure_ascii=False).encode()
     except ValueError:
         raise InputError(
-            f"{name} must be finite numbers and UTF-8 text: not {short(repr(value))}"
+            f"{name} must be finite numbers and UTF-8 text: not {_shown(name, value)}"
         ) from None
     return value
+
+
+def _shown(name: str, value: Json) -> str:
+    return HIDDEN if is_secret(name) else short(repr(value))
 
 
 def _fits(value: Json, kind: str) -> bool:

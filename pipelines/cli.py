@@ -55,6 +55,9 @@ def guarded(verb: Callable[[], int], as_json: bool = False) -> int:
 
 
 def _failed(sentence: str, code: int, as_json: bool) -> int:
+    from infra.redaction import redacted
+
+    sentence = redacted(sentence)
     say(f"error: {sentence}")
     if as_json:
         answer({"error": sentence, "exit_code": code})

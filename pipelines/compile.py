@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from infra.errors import InputError
-from infra.secrets import hidden
+from infra.redaction import redacted
 from infra.storage import write_whole
 
 GENERATIVE = Path(__file__).with_name("generative.py")
@@ -49,7 +49,7 @@ def load(pipeline: str, workspace: Path) -> dict[str, Any]:
 def _keep(kept: Path, document: dict[str, Any]) -> None:
     """Keep IR, but for a secret: it stays where it is, and may be another one tomorrow."""
     try:
-        if hidden(document) == document:
+        if redacted(document) == document:
             kept.parent.mkdir(parents=True, exist_ok=True)
             write_whole(kept, json.dumps(document))
     except (OSError, RecursionError):

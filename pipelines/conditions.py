@@ -12,9 +12,11 @@ from infra.plan import (
     Not,
     Output,
     Parameter,
+    Secret,
     Source,
     as_text,
 )
+from infra.redaction import HIDDEN
 
 
 def words(found: Condition) -> str:
@@ -34,7 +36,7 @@ def source(found: Source) -> str:
     if isinstance(found, Imported):
         found = found.uri
     if isinstance(found, Constant):
-        return as_text(found.value)
+        return HIDDEN if isinstance(found, Secret) else as_text(found.value)
     if isinstance(found, Parameter):
         return found.name
     if isinstance(found, Output):

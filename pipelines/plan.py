@@ -6,7 +6,8 @@ import argparse
 from collections.abc import Sequence
 
 from infra.plan import as_text, imports_of
-from infra.secrets import hidden
+from infra.redaction import redacted
+from infra.secrets import secret_parameters
 from pipelines import cli
 from pipelines.conditions import source, words
 from pipelines.flags import add_flags
@@ -29,7 +30,8 @@ def plan(arguments: argparse.Namespace) -> int:
         return show(prepared.request)
     request = prepared.request
     print(f"{request.run_id} on {request.provider}: {request.plan.description}")
-    for name, value in hidden(dict(request.plan.parameters)).items():
+    parameters = redacted(dict(request.plan.parameters), secret_parameters(request.plan))
+    for name, value in parameters.items():
         print(f"  {name} = {as_text(value)}")
     for step in request.plan.steps:
         needs = f" after {_few(step.needs())}" if step.needs() else ""

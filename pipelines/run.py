@@ -55,11 +55,13 @@ def run(arguments: argparse.Namespace) -> int:
 
 def show(request: Request) -> int:
     """Print the request, whole but for secrets; the notes go to stderr."""
-    from infra.secrets import hidden
+    from infra.redaction import redacted
+    from infra.secrets import secret_parameters
 
     for note in request.notes:
         cli.say(f"note: {note}")
-    cli.answer(hidden({"provider": request.provider, "run_id": request.run_id, **request.body}))
+    shown = {"provider": request.provider, "run_id": request.run_id, **request.body}
+    cli.answer(redacted(shown, secret_parameters(request.plan)))
     return cli.DONE
 
 

@@ -11,6 +11,8 @@ from typing import Literal
 from infra.errors import unwritable
 from infra.plan import FINAL, Event, RunRef
 from infra.provider import Context
+from infra.redaction import redacted
+from infra.secrets import secret_parameters
 from pipelines import cli
 from pipelines.display import display
 from pipelines.ledger import Ledger, Line
@@ -80,7 +82,9 @@ def _follow(prepared: Prepared, run: RunRef) -> Event:
 def _tracked(prepared: Prepared, context: Context) -> contextlib.AbstractContextManager[None]:
     if prepared.common.tracking_uri == "none":
         return contextlib.nullcontext()
-    return sending(_spool(prepared), context, prepared.request.plan.parameters)
+    plan = prepared.request.plan
+    parameters = redacted(dict(plan.parameters), secret_parameters(plan))
+    return sending(_spool(prepared), context, parameters)
 
 
 def _close_tracking(spool: Path, last: Event) -> None:

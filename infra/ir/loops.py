@@ -12,7 +12,8 @@ from collections.abc import Iterable, Mapping
 
 from infra.errors import InputError
 from infra.ir.form import Node
-from infra.plan import Collected, Constant, Json, Parameter, Source
+from infra.plan import Collected, Constant, Json, Parameter, Secret, Source
+from infra.redaction import is_secret
 from infra.values import neat
 
 _FIELD = re.compile(r'parseJson\(string_value\)\["([^"]+)"\]')
@@ -34,16 +35,21 @@ def items(
     Raises InputError where that is no list, or is known only during the run.
     """
     over = iterator(task)["items"]
-    found: Json = over.get("raw")
-    if found is None:
-        source = inputs.get(over.get("inputParameter") or over.get("inputArtifact", ""))
-        if isinstance(source, Collected):
-            return source.sources
-        found = _known(source, values, name)
-    found = _parsed(found)
+    source: Source | None = Constant(over.get("raw"))
+    if "raw" not in over:
+        given = inputs.get(over.get("inputParameter") or over.get("inputArtifact", ""))
+        if isinstance(given, Collected):
+            return given.sources
+        source = _constant(given, values)
+    if not isinstance(source, Constant):
+        raise InputError(
+            f"step {name} is a loop (dsl.ParallelFor) over a value that is known only during the "
+            "run; loop over a list written in the pipeline or over one of its parameters"
+        )
+    found = _parsed(source.value)
     if not isinstance(found, list):
         raise InputError(f"step {name} is a loop (dsl.ParallelFor) over what is no list")
-    return tuple(Constant(neat(item, "")) for item in found)
+    return tuple(source._replace(value=neat(item, "")) for item in found)
 
 
 def iteration(task: Node, component: Node, item: Source) -> dict[str, Source]:
@@ -54,11 +60,11 @@ def iteration(task: Node, component: Node, item: Source) -> dict[str, Source]:
     """
     name = iterator(task)["itemInput"]
     found = {name: item}
-    fields = item.value if isinstance(item, Constant) and isinstance(item.value, dict) else {}
-    for field, value in fields.items():
-        key = f"{name}{_SUBVARIABLE}{field}"
-        if key in component.get("inputDefinitions", {}).get("parameters", {}):
-            found[key] = Constant(value)
+    if isinstance(item, Constant) and isinstance(item.value, dict):
+        for field, value in item.value.items():
+            key = f"{name}{_SUBVARIABLE}{field}"
+            if key in component.get("inputDefinitions", {}).get("parameters", {}):
+                found[key] = item._replace(value=value)
     return found
 
 
@@ -67,9 +73,14 @@ def select(source: Source | None, selector: str, values: Mapping[str, Json], nam
     match = _FIELD.fullmatch(selector)
     if match is None:
         raise InputError(f"step {name} takes a part of a value in a way that Trefoil cannot read")
-    if isinstance(source, Parameter):
-        source = Constant(values[source.name])
-    return _field(source, match.group(1), name)
+    source, field = _constant(source, values), match.group(1)
+    value = _parsed(source.value) if isinstance(source, Constant) else None
+    if not isinstance(source, Constant) or not isinstance(value, dict) or field not in value:
+        raise InputError(
+            f"step {name} takes the field {field} of a value that has none, or that is known only "
+            "during the run"
+        )
+    return source._replace(value=value[field])
 
 
 def collect(sources: Iterable[Source]) -> Collected:
@@ -80,26 +91,12 @@ def collect(sources: Iterable[Source]) -> Collected:
     return Collected(tuple(flat))
 
 
-def _known(source: Source | None, values: Mapping[str, Json], name: str) -> Json:
-    if isinstance(source, Constant):
-        return source.value
-    if isinstance(source, Parameter):
-        return values[source.name]
-    raise InputError(
-        f"step {name} is a loop (dsl.ParallelFor) over a value that is known only during the run; "
-        "loop over a list written in the pipeline or over one of its parameters"
-    )
-
-
-def _field(source: Source | None, field: str, name: str) -> Source:
-    value = source.value if isinstance(source, Constant) else None
-    value = _parsed(value)
-    if not isinstance(value, dict) or field not in value:
-        raise InputError(
-            f"step {name} takes the field {field} of a value that has none, or that is known only "
-            "during the run"
-        )
-    return Constant(value[field])
+def _constant(source: Source | None, values: Mapping[str, Json]) -> Source | None:
+    """A parameter as the constant that it is known to be."""
+    if not isinstance(source, Parameter):
+        return source
+    value = values[source.name]
+    return Secret(value) if is_secret(source.name) else Constant(value)
 
 
 def _parsed(value: Json) -> Json:

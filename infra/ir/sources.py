@@ -39,7 +39,7 @@ def inputs(scopes: Scopes, outer: Scope, name: str, task: Node) -> dict[str, Sou
             if isinstance(source, Template):
                 source = _carried(source, outer, sources)
             if isinstance(source, Constant) and leaf:
-                source = Constant(fitted(source.value, kind))
+                source = source._replace(value=fitted(source.value, kind))
         if source is not None:
             sources[key] = source
         elif leaf and not definition.get("isOptional"):

@@ -12,7 +12,8 @@ from infra.local.rundir import StepDirectory
 from infra.local.runner import Runner
 from infra.local.values import Results
 from infra.plan import Json, Step, as_text, to_data
-from infra.secrets import hidden
+from infra.redaction import redacted
+from infra.secrets import secret_inputs
 from infra.storage import write_whole
 
 _PARTS = {
@@ -63,9 +64,10 @@ class Ingredients:
             return {"image": image}
         return {"code": dict(self._sources.of(words)), "environment": environment()}
 
-    def write(self, place: StepDirectory, ingredients: Mapping[str, Json]) -> None:
+    def write(self, place: StepDirectory, step: Step, ingredients: Mapping[str, Json]) -> None:
         """Keep them for ``why``, but for secrets; the key tells that one of those changed."""
-        kept = {**hidden(dict(ingredients)), "key": cache.key(ingredients)}
+        shown = redacted(dict(ingredients), secret_inputs(step))
+        kept = {**shown, "key": cache.key(ingredients)}
         write_whole(place.ingredients, json.dumps(kept, sort_keys=True))
 
     def remember(self) -> None:

@@ -28,7 +28,7 @@ from infra import cache
 from infra.cache import Entry
 from infra.errors import InputError
 from infra.plan import FINAL, Event, Json, RunRef, Status
-from infra.secrets import hidden
+from infra.redaction import redacted
 from infra.storage import append_line, inside, write_whole
 
 _CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
@@ -188,7 +188,7 @@ class RunDirectory:
 
     def write_request(self, body: Mapping[str, Json]) -> None:
         """Keep what was asked for, but for secrets, for ``report`` and for people."""
-        write_whole(self.root / "request.json", json.dumps(hidden(dict(body))))
+        write_whole(self.root / "request.json", json.dumps(redacted(dict(body))))
 
     def request(self) -> dict[str, Json]:
         """What was asked for."""

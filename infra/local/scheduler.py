@@ -21,6 +21,7 @@ from infra.local.runner import Runner
 from infra.local.values import Missing, Results
 from infra.plan import FINAL, Event, Json, Request, Step
 from infra.provider import Context
+from infra.redaction import redacted
 
 
 class Scheduler:
@@ -144,7 +145,7 @@ class Scheduler:
         place.root.mkdir(parents=True, exist_ok=True)
         ingredients = self._ingredients.of(step)
         key = cache.key(ingredients)
-        self._ingredients.write(place, ingredients)
+        self._ingredients.write(place, step, ingredients)
         message = ""
         if not step.always:
             entry, wrong = self._find(step, key)
@@ -197,6 +198,7 @@ class Scheduler:
         return self._record(event, **extra)
 
     def _record(self, event: Event, **extra: Json) -> Event:
+        event = event._replace(message=redacted(event.message))
         self._directory.record(event, **extra)
         return event
 

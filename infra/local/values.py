@@ -24,6 +24,7 @@ from infra.plan import (
     Json,
     Not,
     Output,
+    Secret,
     Source,
     State,
     Step,
@@ -31,6 +32,7 @@ from infra.plan import (
     as_text,
     outputs_of,
 )
+from infra.redaction import HIDDEN
 from infra.storage import tree, tree_digest
 
 _COMPARE: dict[str, Callable[[Any, Any], bool]] = {
@@ -75,7 +77,8 @@ class Results:
             return all(self.holds(part) for part in condition.conditions)
         left, right = self._plain(condition.left), self._plain(condition.right)
         if _kind(left) != _kind(right):
-            said = f"{short(repr(left))} {condition.operator} {short(repr(right))}"
+            values = (_shown(condition.left, left), _shown(condition.right, right))
+            said = f" {condition.operator} ".join(values)
             raise StepFailed(f"the condition {said} compares unlike things")
         return _COMPARE[condition.operator](left, right)
 
@@ -160,6 +163,10 @@ class Results:
                 "error": error,
             }
         )
+
+
+def _shown(source: Source, value: Json) -> str:
+    return HIDDEN if isinstance(source, Secret) else short(repr(value))
 
 
 def _kind(value: Json) -> type:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from infra.plan import Json
-from infra.secrets import hidden
+from infra.redaction import redacted
 from pipelines.report import words
 from pipelines.report.contents import Picture
 from pipelines.report.facts import Artefact, StepFacts
@@ -24,7 +24,7 @@ _CAPTION = {
 
 def parameters(found: Mapping[str, Json]) -> Markup:
     """Names and values."""
-    pairs = [_pair(name, value) for name, value in hidden(dict(found)).items()]
+    pairs = [_pair(name, value) for name, value in redacted(dict(found)).items()]
     return tag("dl", pairs, class_="pairs")
 
 
@@ -33,7 +33,7 @@ def values(steps: Iterable[StepFacts]) -> Markup | None:
     pairs = [
         _pair(f"{step.name}.{name}", value)
         for step in steps
-        for name, value in hidden(dict(step.values)).items()
+        for name, value in redacted(dict(step.values)).items()
     ]
     return tag("dl", pairs, class_="pairs") if pairs else None
 

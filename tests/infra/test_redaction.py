@@ -7,8 +7,7 @@ from typing import Any
 
 import pytest
 
-from infra.redaction import redacted, texts
-from infra.secrets import HIDDEN
+from infra.redaction import HIDDEN, redacted, texts
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+import yaml
 
 from pipelines import __main__ as verbs
 from pipelines import run
@@ -74,3 +75,104 @@ def test_a_failed_run_is_finished_by_the_same_command(workspace: Path, tmp_path:
     assert run.main(command) == 0
     (made,) = (workspace / "runs").glob("*/steps/first/outputs/outputs/out")
     assert made.read_text() == str(len(SECRET))
+
+
+HANDED_ON = {
+    "api_key": "hunter2",  # named so by the pipeline, and handed on as ``key`` and in ``header``
+    "plain": "horse-staple",  # named so by the component alone, which calls it ``token``
+}
+WRITTEN = {
+    "literal": ["--db-password=literal-horse"],
+    "option": ["--auth", "option-horse"],
+    "header": ["-H", "Authorization: Bearer header-horse"],
+    "address": ["https://me:address-horse@host/x"],
+}
+SECRETS = [*HANDED_ON.values(), *(words[-1].split("@")[0][-10:] for words in WRITTEN.values())]
+WRITES_ALL = "import sys; open(sys.argv[1], 'w').write(str([len(word) for word in sys.argv[2:]]))"
+
+
+def handing_on(place: Path) -> list[str]:
+    """The words of a run whose step is given secrets in every way there is."""
+    file = Path(one_step(place / "pipeline.yaml", WRITES_ALL))
+    document = yaml.safe_load(file.read_text())
+    text = {"parameterType": "STRING"}
+    document["root"]["inputDefinitions"] = {"parameters": dict.fromkeys(HANDED_ON, text)}
+    component = document["components"]["comp-first"]
+    component["inputDefinitions"] = {"parameters": dict.fromkeys(("key", "token", "header"), text)}
+    header = "Key {{$.inputs.parameters['pipelinechannel--api_key']}}"
+    document["root"]["dag"]["tasks"]["first"]["inputs"] = {
+        "parameters": {
+            "key": {"componentInputParameter": "api_key"},
+            "token": {"componentInputParameter": "plain"},
+            "header": {"runtimeValue": {"constant": header}},
+            "pipelinechannel--api_key": {"componentInputParameter": "api_key"},
+        }
+    }
+    words = [f"{{{{$.inputs.parameters['{name}']}}}}" for name in ("key", "token", "header")]
+    words += [word for each in WRITTEN.values() for word in each]
+    document["deploymentSpec"]["executors"]["exec-first"]["container"]["command"] += words
+    file.write_text(yaml.safe_dump(document))
+    given = [word for name, value in HANDED_ON.items() for word in ("--param", f"{name}={value}")]
+    return ["--pipeline", str(file), *given]
+
+
+def test_a_secret_that_is_handed_on_is_kept_nowhere(
+    workspace: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What the pipeline calls api_key, its component may well call key."""
+    words = handing_on(tmp_path)
+    assert run.main([*words, "--json"]) == 0
+    (made,) = (workspace / "runs").glob("*/steps/first/outputs/outputs/out")
+    lengths = [len("hunter2"), len("horse-staple"), len("Key hunter2")]
+    assert json.loads(made.read_text())[:3] == lengths, "the step must be given them"
+    assert verbs.main(["report"]) == verbs.main(["why", "first"]) == 0
+    shown = capsys.readouterr()
+    for secret in SECRETS:
+        assert holding(workspace, secret) == []
+        assert secret not in shown.out + shown.err
+    kept = json.loads(next(workspace.rglob("request.json")).read_text())
+    assert kept["plan"]["parameters"] == {"api_key": "***", "plain": "***"}
+
+
+@pytest.mark.parametrize("place", ["local", "kind"])
+def test_a_secret_that_is_handed_on_is_not_shown(
+    workspace: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], place: str
+) -> None:
+    words = [*handing_on(tmp_path), "--provider", place]
+    for looking in (["run", "--dry-run"], ["plan"], ["plan", "--json"]):
+        assert verbs.main([*looking, *words]) == 0
+        shown = capsys.readouterr()
+        assert [each for each in SECRETS if each in shown.out + shown.err] == []
+    assert not workspace.exists() or [s for s in SECRETS if holding(workspace, s)] == []
+
+
+def test_another_secret_that_is_handed_on_runs_the_step_again(
+    workspace: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = handing_on(tmp_path)
+    for secret in ("hunter2", "another"):
+        assert run.main([*words, "--param", f"api_key={secret}"]) == 0
+    capsys.readouterr()
+    assert verbs.main(["why", "first"]) == 0
+    assert "a secret changed: its value is not kept" in capsys.readouterr().out
+
+
+def test_neither_a_mistake_nor_a_failure_shows_one(
+    workspace: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Errors quote what they were given."""
+    file = Path(one_step(tmp_path / "p.yaml", "import sys; sys.exit('no Bearer failing-horse')"))
+    document = yaml.safe_load(file.read_text())
+    pin = {"parameters": {"pin_password": {"parameterType": "NUMBER_INTEGER", "defaultValue": 1}}}
+    document["root"]["inputDefinitions"] = pin
+    file.write_text(yaml.safe_dump(document))
+    assert run.main(["--pipeline", str(file), "--param", "pin_password=typed-horse"]) == 2
+    assert run.main(["--pipeline", str(file)]) == 1
+    assert run.main(["--set", "tracking_uri=ftp://me:address-horse@h", "--dry-run"]) == 2
+    shown = capsys.readouterr()
+    assert "pin_password must be a whole number, and *** is not" in shown.err
+    assert "no Bearer ***" in shown.err
+    assert "-horse" not in shown.out + shown.err
+    events = next(workspace.rglob("events.jsonl"))
+    assert "Bearer ***" in events.read_text()
+    assert "-horse" not in events.read_text()
