@@ -38,9 +38,7 @@ def bound(plan: Plan) -> Plan:
         for name, value in plan.parameters.items()
     }
     steps = tuple(_step(step, values) for step in plan.steps)
-    return plan._replace(
-        steps=steps, parameters=redacted(dict(plan.parameters), secret), source={}
-    )
+    return plan._replace(steps=steps, parameters=redacted(dict(plan.parameters), secret), source={})
 
 
 def _step(step: Step, values: _Values) -> Step:

@@ -13,8 +13,8 @@ from infra.history import Moment
 from infra.kind import argo
 from infra.kind.emulator.refusal import INTERNAL
 from infra.plan import FINAL, Event, Plan, State, Step
+from infra.redaction import redacted
 from infra.rehearsal.executor import Execution
-from infra.secrets import hidden
 from infra.storage import write_whole
 
 _OF_RUN: Mapping[State, str] = {
@@ -243,7 +243,7 @@ def fresh(folder: Path, run_id: str, posted: dict[str, Any], plan: Plan, number:
 
 def _concealed(kept: Any, clean: Any = None) -> Any:
     """What is kept, its secrets hidden; but a number stays one, or no parameter would take it."""
-    clean = hidden(kept) if clean is None else clean
+    clean = redacted(kept) if clean is None else clean
     if isinstance(kept, dict):
         return {name: _concealed(value, clean[name]) for name, value in kept.items()}
     if isinstance(kept, list):
