@@ -8,12 +8,13 @@ import errno
 import json
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TextIO
 
 from infra.errors import InputError, TrefoilError, told
 from infra.plan import Json
+from pipelines.interrupt import interruptible
 
 DONE, FAILED, WRONG, GATE, INTERRUPTED = 0, 1, 2, 3, 130
 _NOT_ALLOWED = (errno.EROFS, errno.EACCES, errno.EPERM)
@@ -35,32 +36,51 @@ class Parser(argparse.ArgumentParser):
         """Raise instead of printing the usage block."""
         raise InputError(f"{message}; see {self.prog} --help")
 
+    def print_help(self, _file: object = None) -> None:
+        """On stdout, as every answer: argparse would not say that it cannot be written."""
+        tell(self.format_help().rstrip("\n"))
+
 
 def guarded(verb: Callable[[], int], as_json: bool = False) -> int:
     """Run a verb; a person's mistake becomes one sentence on stderr and the right exit code.
 
     With ``as_json`` it is on stdout too, as the one document that a machine waits for.
     """
+    sys.stdout, sys.stderr = sys.stdout or _nowhere(), sys.stderr or _nowhere()
     try:
-        return verb()
+        with interruptible():
+            return _heard(verb)
     except TrefoilError as error:
         return _failed(str(error), error.exit_code, as_json)
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        return INTERRUPTED
+    except KeyboardInterrupt as interrupt:
+        return _ended(str(interrupt) or "interrupted", INTERRUPTED, as_json)
     except BrokenPipeError:  # whoever read the answer has left, as `| head` does
         return DONE
     except OSError as error:
         return _failed(told(error), WRONG if error.errno in _NOT_ALLOWED else FAILED, as_json)
 
 
+def _heard(verb: Callable[[], int]) -> int:
+    """Run a verb and see that what it printed went out, while that can still be told."""
+    code = DONE
+    with contextlib.suppress(SystemExit):  # argparse, once it has told the --help
+        code = verb()
+    with _listened_to():
+        sys.stdout.flush()
+    return code
+
+
 def _failed(sentence: str, code: int, as_json: bool) -> int:
     from infra.redaction import redacted
 
-    sentence = redacted(sentence)
-    say(f"error: {sentence}")
+    return _ended(redacted(sentence), code, as_json, "error: ")
+
+
+def _ended(sentence: str, code: int, as_json: bool, kind: str = "") -> int:
+    say(f"{kind}{sentence}")
     if as_json:
-        answer({"error": sentence, "exit_code": code})
+        with contextlib.suppress(TrefoilError):  # stdout itself may be what is wrong
+            answer({"error": sentence, "exit_code": code})
     return code
 
 
@@ -77,17 +97,32 @@ def say(text: str = "") -> None:
     try:
         print(text, file=sys.stderr, flush=True)
     except OSError:  # nor does a terminal that is closed
-        sys.stderr = Path(os.devnull).open("w")  # noqa: SIM115  open to the end
+        sys.stderr = _nowhere()
 
 
 def answer(document: Json) -> None:
-    """The one JSON document of --json."""
+    """The one JSON document of --json. Raises TrefoilError."""
     tell(json.dumps(document, indent=2, ensure_ascii=False))
 
 
 def tell(text: str) -> None:
-    """What came out, on stdout. A reader that leaves, as ``head`` does, has what it wanted."""
-    try:
+    """What came out, on stdout. Raises TrefoilError where it cannot be written."""
+    with _listened_to():
         print(text, flush=True)
+
+
+@contextlib.contextmanager
+def _listened_to() -> Iterator[None]:
+    """A reader that leaves, as ``head`` does, has what it wanted."""
+    try:
+        yield
     except BrokenPipeError:
-        sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115  open to the end
+        sys.stdout = _nowhere()
+    except OSError as error:
+        raise TrefoilError(
+            f"the answer cannot be written to stdout: {(error.strerror or str(error)).lower()}"
+        ) from None
+
+
+def _nowhere() -> TextIO:
+    return Path(os.devnull).open("w")

@@ -15,6 +15,7 @@ from typing import Any
 from infra.errors import InputError
 from infra.redaction import redacted
 from infra.storage import write_whole
+from pipelines.interrupt import heard, run
 
 GENERATIVE = Path(__file__).with_name("generative.py")
 _SEVERAL = "# made of several files\n"
@@ -75,19 +76,12 @@ def _parsed(source: Path, text: str) -> str:
 
 
 def _compile(source: Path) -> str:
-    import subprocess
-
     _lint(source)
-    run = subprocess.run(
-        [sys.executable, "-m", "pipelines.compile", str(source)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if run.returncode:
-        reason = (run.stderr.strip().splitlines() or ["no reason given"])[-1]
+    child = run([sys.executable, "-m", "pipelines.compile", str(source)])
+    if child.returncode:
+        reason = (child.stderr.strip().splitlines() or ["no reason given"])[-1]
         raise InputError(f"the pipeline {source} does not compile: {reason}")
-    return run.stdout
+    return child.stdout
 
 
 def _lint(source: Path) -> None:
@@ -128,6 +122,8 @@ def _main() -> None:
     import importlib.util
     import tempfile
     import warnings
+
+    heard()
 
     warnings.simplefilter("ignore")
     try:

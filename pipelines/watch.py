@@ -33,8 +33,9 @@ def launch(prepared: Prepared, arguments: argparse.Namespace) -> int:
         with _tracked(prepared, context):
             last = _follow(prepared, run)
     except KeyboardInterrupt:
-        cli.say(f"no longer watched; the same command watches {run.run_id} again")
-        return cli.INTERRUPTED
+        raise KeyboardInterrupt(
+            f"no longer watched; the same command watches {run.run_id} again"
+        ) from None
     if last.state in FINAL:
         _note(prepared, "finished", last)
     _close_tracking(_spool(prepared), last)

@@ -180,6 +180,40 @@ def test_a_reader_that_leaves_is_no_error(used: Path) -> None:
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize("words", [["plan"], ["plan", "--json"], ["status"], ["--help"]], ids=str)
+def test_an_answer_that_cannot_be_written_is_one_sentence(
+    used: Path, words: list[str], unbuffered: str
+) -> None:
+    """``> file`` on a full disk must not look as if all had gone well, nor be a traceback."""
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", VERB, *words], cwd=ROOT, stdout=full, stderr=subprocess.PIPE,
+            text=True, check=False, timeout=120,
+            env={
+                **os.environ, "TREFOIL_WORKSPACE": str(used), "TREFOIL_TRACKING_URI": "none",
+                "PYTHONUNBUFFERED": unbuffered,
+            },
+        )  # fmt: skip
+    said = [line for line in done.stderr.splitlines() if not line.startswith("note: ")]
+    assert done.returncode == 1, done.stderr
+    assert len(said) == 1
+    assert "no space left on device" in said[0] or "the disk is full" in said[0]
+
+
+def test_a_closed_stdout_is_not_spoken_to(used: Path) -> None:
+    command = f"{sys.executable} -m pipelines status --json >&-; echo $?; "
+    command += f"{sys.executable} -m pipelines plan --json 2>&-"
+    done = subprocess.run(
+        ["bash", "-c", command], cwd=ROOT, capture_output=True, text=True, check=False,
+        env={**os.environ, "TREFOIL_WORKSPACE": str(used)},
+    )  # fmt: skip
+    assert done.stderr == ""
+    code, _, document = done.stdout.partition("\n")
+    assert code == "0"
+    assert json.loads(document)["provider"] == "local"
+
+
 VERBS = [
     [RUN, "--pipeline", NOOP, "--dry-run"], [VERB, "plan", "--pipeline", NOOP], [VERB, "status"],
     [VERB, "logs"], [VERB, "list"], [VERB, "cancel"], [VERB, "why", "first"], [VERB, "report"],

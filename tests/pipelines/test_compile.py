@@ -11,6 +11,7 @@ import pytest
 
 from infra.errors import InputError
 from pipelines import compile
+from pipelines.interrupt import run
 
 SOURCE = """
 from kfp import dsl
@@ -40,13 +41,12 @@ def test_a_second_load_starts_no_kfp_and_a_change_does(
     """Importing kfp takes many times as long as everything else that a dry run does."""
     first = compile.load(str(source), tmp_path)
     started: list[object] = []
-    run = subprocess.run
 
-    def counted(*words: object, **options: object) -> object:
-        started.append(words)
-        return run(*words, **options)  # type: ignore[call-overload]
+    def counted(argv: list[str]) -> subprocess.CompletedProcess[str]:
+        started.append(argv)
+        return run(argv)
 
-    monkeypatch.setattr(subprocess, "run", counted)
+    monkeypatch.setattr(compile, "run", counted)
     assert compile.load(str(source), tmp_path) == first
     assert started == []
     source.write_text(source.read_text().replace('"b"', '"c"'))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import signal
@@ -9,6 +10,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import IO
 
 import pytest
 
@@ -71,3 +73,51 @@ def test_ctrl_c_is_130_and_the_same_command_finishes_the_run(tmp_path: Path) -> 
     done = cli(tmp_path / "w", *words)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["run_id"] == ended["run_id"]
+
+
+COMPILES_FOR_EVER = """
+import fcntl, pathlib, subprocess, time
+from kfp import dsl
+lock = open({lock!r}, "w")
+fcntl.flock(lock, fcntl.LOCK_EX)
+subprocess.Popen(["sleep", "600"], pass_fds=[lock.fileno()])
+pathlib.Path({begun!r}).touch()
+time.sleep(600)
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("words", [[VERB, "plan"], [RUN]], ids=" ".join)
+def test_an_interrupt_while_the_pipeline_is_compiled_ends_that_too(
+    tmp_path: Path, words: list[str], number: signal.Signals
+) -> None:
+    """A scheduler that ends a job by SIGTERM would else leave a process behind, and no answer."""
+    begun, lock = tmp_path / "begun", tmp_path / "lock"
+    pipeline = tmp_path / "p.py"
+    pipeline.write_text(COMPILES_FOR_EVER.format(lock=str(lock), begun=str(begun)))
+    running = subprocess.Popen(
+        [sys.executable, "-m", *words, "--pipeline", str(pipeline), "--json"],
+        cwd=ROOT, env={**os.environ, "TREFOIL_WORKSPACE": str(tmp_path / "w")},
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    deadline = time.monotonic() + 60
+    while not begun.exists() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    running.send_signal(number)
+    out, err = running.communicate(timeout=60)
+    assert (running.returncode, err) == (130, "interrupted\n")
+    assert json.loads(out) == {"error": "interrupted", "exit_code": 130}
+    assert not (tmp_path / "w").exists()
+    with lock.open() as held:  # free once nobody is left, neither kfp nor what the file started
+        _taken_within(60, held)
+
+
+def _taken_within(seconds: float, lock: IO[str]) -> None:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except BlockingIOError:
+            time.sleep(0.02)
+    pytest.fail("what was compiling is still there")
