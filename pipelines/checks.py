@@ -6,13 +6,29 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from infra.errors import InputError, nearest
+from infra.errors import InputError, nearest, short
 from infra.plan import Json, Plan, Token
 from infra.provider import Provider
+from infra.values import typed
 
 _PROMOTE = ("when-better", "always", "never")
 _DEPLOY = (Token("text", "components.deploy"),)
-_NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+_WRITTEN = {
+    "endpoint": (
+        r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?",
+        "use up to 63 small letters, digits and inner hyphens",
+    ),
+    "model_name": (
+        r"""(?!\s)[^/:'"\\\x00-\x1f\x7f]{1,100}(?<!\s)""",
+        "use up to 100 characters on one line, no slash, colon or quote among them",
+    ),
+    "data_md5": (
+        r"([0-9a-f]{32}(\.dir)?)?",
+        "it is 32 digits of 0-9 and a-f, as a .dvc file has them; without it the data is measured",
+    ),
+}
+"""How a parameter must be written, and what to say where it is not."""
+_SEEDS = 2**32
 
 
 def check(given: Mapping[str, Json]) -> None:
@@ -21,11 +37,12 @@ def check(given: Mapping[str, Json]) -> None:
     if promote is not None and promote not in _PROMOTE:
         hint = nearest(str(promote), _PROMOTE, "it is one of ")
         raise InputError(f"promote cannot be {promote}; {hint}")
-    endpoint = given.get("endpoint")
-    if endpoint is not None and not _NAME.fullmatch(str(endpoint)):
-        raise InputError(
-            f"endpoint cannot be {endpoint}; use up to 63 small letters, digits and inner hyphens"
-        )
+    for name, (pattern, hint) in _WRITTEN.items():
+        if name in given and not re.fullmatch(pattern, str(given[name])):
+            raise InputError(f"{name} cannot be {short(str(given[name])) or 'empty'}; {hint}")
+    seed = typed(given.get("seed", 0), "NUMBER_INTEGER", "seed")
+    if isinstance(seed, int) and not 0 <= seed < _SEEDS:
+        raise InputError(f"seed cannot be {seed}; it is from 0 to {_SEEDS - 1}")
     if "gate" in given:
         from training.errors import InputError as BadGate
         from training.metrics import gate

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 
 from infra.errors import InputError
 
@@ -23,7 +24,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     add("--nodes", metavar="[STEP=]N", help="so many machines for the training step, or another")
     add("--spot", action="store_true", help="train on interruptible machines")
     add("--step", metavar="NAME", help="only this step and those it needs")
-    add("--max-cost", type=float, metavar="DOLLARS", help="refuse a plan that may cost more")
+    add("--max-cost", type=_dollars, metavar="DOLLARS", help="refuse a plan that may cost more")
     add("--no-cache", action="store_true", help="run every step anew")
 
 
@@ -54,3 +55,11 @@ def pair(flag: str, text: str) -> tuple[str, str]:
     if not equals or not name:
         raise InputError(f"{flag} {text} is not NAME=VALUE")
     return name, value
+
+
+def _dollars(text: str) -> float:
+    """Read an amount of money, not its negative, nor what is no number."""
+    amount = float(text) if re.fullmatch(r"\d+(\.\d*)?|\.\d+", text) else -1.0
+    if amount < 0:
+        raise argparse.ArgumentTypeError(f"{text} is no amount of dollars, such as 12.50")
+    return amount

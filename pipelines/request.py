@@ -181,5 +181,5 @@ def _afford(place: Provider, plan: Plan, own: Any, limit: float | None) -> None:
     if limit is None:
         return
     ceiling = place.price(plan, own)
-    if not ceiling <= limit:  # a limit that is no number refuses too
+    if not ceiling <= limit:  # a ceiling that is no number refuses too
         raise InputError(f"this plan may cost up to ${ceiling:.2f}, and --max-cost is ${limit:.2f}")

@@ -14,12 +14,17 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from infra import provider as providers
-from infra.errors import SettingsError, nearest
+from infra.errors import SettingsError, nearest, short
 from infra.provider import WORKSPACE, Provider
 
 _PREFIX = "TREFOIL_"
 _ADDRESSES = ("sqlite:///", "http://", "https://", "postgresql", "mysql", "mssql", "databricks")
 """What MLflow's tracking addresses start with; it keeps no runs in plain files any more."""
+_KINDS = {
+    "int": "a whole number", "float": "a number", "finite": "a number", "bool": "true or false",
+    "string": "text", "tuple": "a list", "list": "a list", "dict": "a table of names and values",
+    "mapping": "a table of names and values",
+}  # fmt: skip
 OF_A_STEP = {
     "ATTEMPT", "CHECKPOINTS", "FAILURE", "GIT_COMMIT", "ON_HOST", "PLAN_DIGEST", "PROVIDER",
     "RUN_ID", "SERVER_IMAGE", "STEP", "TRACKING", "TRAINER_IMAGE",
@@ -56,6 +61,9 @@ def load(
         _require(name, fields, f"{provider.name}: ")
     values.update(given)
     common = _make(Settings, values)
+    for name in ("workspace", "experiment"):
+        if not getattr(common, name):
+            raise SettingsError(f"the setting {name} is empty; leave it out for its default")
     _check_address(common.tracking_uri)
     return common, _make(provider.settings, values)
 
@@ -143,12 +151,19 @@ def _make(model: type, values: Mapping[str, Any]) -> Any:
     except pydantic.ValidationError as error:
         first = error.errors()[0]
         name = ".".join(str(part) for part in first["loc"])
-        message = f"the setting {name} is {first['input']!r}: {first['msg']}"
-        raise SettingsError(message) from None
+        wanted = _wanted(first["type"], first.get("ctx", {}))
+        found = short(repr(first["input"]))
+        raise SettingsError(f"the setting {name} is {found}; it must be {wanted}") from None
     for name, value in zip(made._fields, made, strict=True):
         if isinstance(value, int | float) and not 0 <= value < float("inf"):
             raise SettingsError(f"the setting {name} is {value}; it is a finite number, 0 or more")
     return made
+
+
+def _wanted(wrong: str, about: Mapping[str, Any]) -> str:
+    """What was wanted where pydantic says what is wrong: ``int_parsing``, ``literal_error``."""
+    kind = wrong.partition("_")[0]
+    return f"one of {about['expected']}" if kind == "literal" else _KINDS.get(kind, "another kind")
 
 
 def _structured(value: Any, hint: Any, name: str) -> Any:

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 Config = TypeVar("Config")
 
+_SHOWN = 80
+"""Letters of a wrong value that a message repeats."""
 FEWEST = 6
 """Images of each split to judge by: a row and its five neighbours, see training.metrics."""
 
@@ -152,20 +154,21 @@ def checked(kind: type[Config], values: Mapping[str, object]) -> Config:
                 raise InputError(str(each["ctx"]["error"])) from None
         name = str(errors[0]["loc"][0])
         expected = _words(get_type_hints(kind)[name])
-        found = json.dumps(values[name], default=str)
+        found = json.dumps(values[name], default=str)[:_SHOWN]
         raise InputError(f"{name} is {found}; it must be {expected}") from None
 
 
 def _decoded(value: object) -> object:
-    """A list or object given as text; and true, which pydantic would take for a 1, as text."""
+    """Numbers, lists and objects given as text; true, which pydantic takes for a 1, stays text."""
     if isinstance(value, bool):
         return json.dumps(value)
-    if isinstance(value, str) and value.lstrip().startswith(("{", "[")):
-        try:
-            return json.loads(value)
-        except ValueError:
-            return value
-    return value
+    if not isinstance(value, str):
+        return value
+    try:
+        read = json.loads(value)
+    except ValueError:
+        return value
+    return read if isinstance(read, list | dict) or type(read) in (int, float) else value
 
 
 def _words(hint: Any) -> str:

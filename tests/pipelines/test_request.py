@@ -175,8 +175,7 @@ def test_a_place_that_cannot_says_why(pipeline: str, words: list[str]) -> None:
 
 
 @pytest.mark.usefixtures("able")
-@pytest.mark.parametrize(("limit", "enough"), [("12.5", True), ("12.49", False), ("-1", False),
-                                              ("nan", False), ("inf", True)])  # fmt: skip
+@pytest.mark.parametrize(("limit", "enough"), [("12.5", True), ("12.49", False), ("0", False)])
 def test_a_plan_that_may_cost_more_is_refused(pipeline: str, limit: str, enough: bool) -> None:
     if enough:
         asked(pipeline, f"--max-cost={limit}")
