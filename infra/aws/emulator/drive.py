@@ -225,7 +225,7 @@ class Drive:
         for each in self._world.scenario.get("no_capacity", ()):
             while (
                 re.search(each.get("step", ""), self._record["step"])
-                and self._record["hindered"] < each.get("times", 1)
+                and self._hindered() < each.get("times", 1)
                 and not self._ended_early()
             ):
                 self._record["hindered"] += 1
@@ -245,6 +245,11 @@ class Drive:
     def _waited_too_long(self, seconds: float) -> bool:
         longest = self._request.get("StoppingCondition", {}).get("MaxWaitTimeInSeconds")
         return bool(longest) and self._record["hindered"] * seconds > longest
+
+    def _hindered(self) -> int:
+        """How often the scenario has kept machines from this step, whatever its jobs."""
+        jobs = self._world.store.of(self._kind)
+        return sum(job["hindered"] for job in jobs if job["step"] == self._record["step"])
 
     def _ended_early(self) -> bool:
         if self._stop.is_set():

@@ -52,6 +52,7 @@ class Jobs:
     def __init__(self, world: World) -> None:
         self._world = world
         self._drives: dict[tuple[str, str], Drive] = {}
+        self._closed = False
 
     def operations(self) -> dict[str, Callable[[Mapping[str, Any]], dict[str, Any]]]:
         """The operations there are, by name."""
@@ -109,9 +110,11 @@ class Jobs:
 
     def close(self) -> None:
         """Halt what is under way, and wait for that."""
-        for drive in list(self._drives.values()):
+        with self._world.store.lock:
+            self._closed = True
+        for drive in self._drives.values():
             drive.halt()
-        for drive in list(self._drives.values()):
+        for drive in self._drives.values():
             drive.join()
 
     def _start(self, kind: Kind, record: Record) -> None:
@@ -119,7 +122,10 @@ class Jobs:
         asked = kind.resources(record["request"])
         count = int(asked.get("InstanceCount") or 1)
         drive = Drive(self._world, kind.word, record, contract, count)
-        self._drives[kind.word, record["name"]] = drive
+        with self._world.store.lock:
+            if self._closed:
+                return  # it begins when the stand-in does
+            self._drives[kind.word, record["name"]] = drive
         threading.Thread(target=drive.run, daemon=True).start()
 
     def _check_limit(self, kind: Kind, request: Mapping[str, Any]) -> None:

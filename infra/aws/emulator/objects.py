@@ -38,6 +38,10 @@ class Objects:
         except (self._client.exceptions.NoSuchKey, self._client.exceptions.NoSuchBucket):
             return None
 
+    def exists(self, uri: str) -> bool:
+        """Whether there is an object of that name, or any under that prefix."""
+        return next(self._keys(*parts(uri)), None) is not None
+
     def download(self, uri: str, folder: Path, shard: tuple[int, int] = (0, 1)) -> int:
         """Put what lies under a prefix into a folder; returns how many objects that were.
 

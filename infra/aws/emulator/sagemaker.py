@@ -7,8 +7,11 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
 from infra.aws import validate
+from infra.aws.emulator.check import check
 from infra.aws.emulator.jobs import Jobs
+from infra.aws.emulator.pipelines import Pipelines
 from infra.aws.emulator.refusal import Refused, refusal
+from infra.aws.emulator.registry import Registry
 from infra.aws.emulator.tags import tagging
 from infra.aws.emulator.world import World
 from infra.rehearsal.server import Answer, Call
@@ -20,8 +23,14 @@ class SageMaker:
     """Answers for one account in one region."""
 
     def __init__(self, world: World) -> None:
-        self.jobs = Jobs(world)
-        self._operations: Mapping[str, Operation] = {**self.jobs.operations(), **tagging(world)}
+        self._jobs, registry = Jobs(world), Registry(world)
+        self._pipelines = Pipelines(world, self._jobs, registry)
+        self._operations: Mapping[str, Operation] = {
+            **self._jobs.operations(),
+            **registry.operations(),
+            **self._pipelines.operations(),
+            **tagging(world),
+        }
 
     def answer(self, call: Call) -> Answer:
         """What a call is answered."""
@@ -32,11 +41,14 @@ class SageMaker:
 
     def resume(self) -> None:
         """Go on with what was under way when the stand-in ended."""
-        self.jobs.resume()
+        self._jobs.resume()
+        self._pipelines.resume()
 
     def close(self) -> None:
         """Halt what is under way."""
-        self.jobs.close()
+        self._pipelines.halt()
+        self._jobs.close()
+        self._pipelines.join()
 
     def _carried_out(self, call: Call) -> dict[str, Any]:
         service, _, name = call.header("X-Amz-Target").partition(".")
@@ -52,13 +64,6 @@ class SageMaker:
             raise Refused("SerializationException", "the request is not an object")
         check(name, request)
         return self._operations[name](request)
-
-
-def check(operation: str, request: Mapping[str, Any]) -> None:
-    """Raise Refused where SageMaker would not take the request, with every fault that it has."""
-    if found := validate.problems(operation, request):
-        count = f"{len(found)} validation error{'s' if len(found) > 1 else ''} detected"
-        raise Refused("ValidationException", f"{count}: {'; '.join(map(str, found))}")
 
 
 def _json(document: Mapping[str, Any]) -> Answer:

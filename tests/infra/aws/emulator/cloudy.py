@@ -128,7 +128,7 @@ def sink(name: str, place: str, mode: str = "EndOfJob") -> dict[str, Any]:
     return {"OutputName": name, "S3Output": output}
 
 
-def until(look: Callable[[], dict[str, Any]], key: str, wanted: tuple[str, ...] = ENDED) -> Any:
+def until(look: Callable[[], dict[str, Any]], key: str, wanted: tuple[Any, ...] = ENDED) -> Any:
     """Look until the state is one of those wanted; pytest's own limit ends what never does."""
     while (found := look())[key] not in wanted:
         time.sleep(0.05)
@@ -164,7 +164,7 @@ def logged(name: str, kind: str = "Training") -> list[str]:
     """What a job printed, stream after stream."""
     logs = client("logs")
     group = f"/aws/sagemaker/{kind}Jobs"
-    streams = logs.describe_log_streams(logGroupName=group, logStreamNamePrefix=f"{name}/")
+    streams = logs.describe_log_streams(logGroupName=group, logStreamNamePrefix=name)
     found = []
     for each in streams["logStreams"]:
         events = logs.get_log_events(

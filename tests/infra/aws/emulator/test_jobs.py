@@ -150,7 +150,7 @@ def test_a_stopped_job_has_time_to_save(tmp_path: Path) -> None:
     with cloud(tmp_path):
         sagemaker = client()
         sagemaker.create_training_job(**spot("job-1", _count(1)))
-        until(lambda: {"on": "step 5" in logged_so_far("job-1")}, "on", (True,))  # type: ignore[arg-type]
+        until(lambda: {"on": "step 5" in logged_so_far("job-1")}, "on", (True,))
         sagemaker.stop_training_job(TrainingJobName="job-1")
         sagemaker.stop_training_job(TrainingJobName="job-1")
         found = until(
@@ -345,7 +345,7 @@ def test_a_later_command_goes_on_with_what_was_under_way(tmp_path: Path) -> None
     """The cloud does not forget a job because a client went away; its checkpoints are there."""
     with cloud(tmp_path):
         client().create_training_job(**spot("job-1", _count(1)))
-        until(lambda: {"on": "step 5" in logged_so_far("job-1")}, "on", (True,))  # type: ignore[arg-type]
+        until(lambda: {"on": "step 5" in logged_so_far("job-1")}, "on", (True,))
     with cloud(tmp_path, looking=True):
         found = client().describe_training_job(TrainingJobName="job-1")
         assert found["TrainingJobStatus"] == "InProgress"
