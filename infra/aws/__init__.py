@@ -31,6 +31,7 @@ class AwsSettings(NamedTuple):
     A step without a timeout is ended after ``max_runtime`` seconds; on spot machines it waits
     and runs ``spot_wait`` times as long at most. ``keep_alive`` keeps a training machine warm for
     the next job, in seconds. ``overrides`` is laid over each job's request, by its operation.
+    ``poll`` is the most seconds that pass between two looks at a run.
     """
 
     workspace: str = WORKSPACE
@@ -57,3 +58,4 @@ class AwsSettings(NamedTuple):
     spot_wait: float = 2.0
     keep_alive: int = 0
     overrides: Mapping[str, Mapping[str, object]] = _NOTHING
+    poll: float = 15.0

@@ -25,7 +25,7 @@ _DENIED = re.compile(
 )
 _LIMIT = re.compile(r"account-level service limit '(?P<limit>[^']+)' is (?P<most>[^,]+)")
 _EXIT = re.compile(r"exit code: (\d+)")
-_MEMORY = 137
+MEMORY = 137
 """128 + SIGKILL: what a container ends with that needed more than its machine has."""
 
 _EXPIRED = {"ExpiredToken", "ExpiredTokenException", "RequestExpired", "TokenRefreshRequired"}
@@ -66,13 +66,18 @@ def ended(reason: str, step: str) -> TrefoilError:
         return ProviderError(
             f"AWS failed itself while it ran {step}: {words}; give the same command again"
         )
-    code = _EXIT.search(reason)
-    if code and int(code[1]) == _MEMORY:
+    if exit_code(reason) == MEMORY:
         return StepFailed(
             f"{step} was killed (exit code 137), most often for want of memory; ask for a larger "
             "machine"
         )
     return StepFailed(f"{step} failed: {words or reason}")
+
+
+def exit_code(reason: str) -> int | None:
+    """What the container of a job ended with; None where it did not end by itself."""
+    found = _EXIT.search(reason)
+    return int(found[1]) if found else None
 
 
 def _unanswered(error: Exception, doing: str) -> TrefoilError:

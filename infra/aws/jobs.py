@@ -16,6 +16,8 @@ from infra.plan import Step
 
 Request: TypeAlias = dict[str, Any]
 
+RUN = "trefoil:run"
+"""The tag by which everything of a run is found again."""
 _TRAINING_INPUTS, _PROCESSING_INPUTS, _PROCESSING_OUTPUTS = 20, 10, 10
 _WORK = "/opt/ml/processing"
 _MODEL = "system.Model"
@@ -49,7 +51,7 @@ class Place(NamedTuple):
 
     def tags(self, step: str = "") -> list[dict[str, str]]:
         """By which everything of a run is found again."""
-        own = {"trefoil:run": self.run_id} | ({"trefoil:step": step} if step else {})
+        own = {RUN: self.run_id} | ({"trefoil:step": step} if step else {})
         return [
             {"Key": key, "Value": value} for key, value in {**own, **self.settings.tags}.items()
         ]

@@ -40,6 +40,7 @@ class Pipelines:
             "ListPipelines": self._list,
             "StartPipelineExecution": self._start,
             "StopPipelineExecution": self._stop,
+            "RetryPipelineExecution": self._retry,
             "DescribePipelineExecution": self._describe_execution,
             "ListPipelineExecutions": self._list_executions,
             "ListPipelineExecutionSteps": self._list_steps,
@@ -152,6 +153,29 @@ class Pipelines:
             )
         self._running[execution["name"]].stop()
         return {"PipelineExecutionArn": execution["arn"]}
+
+    def _retry(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        """Go on where it ended badly; what ended well is not done again."""
+        token = request["ClientRequestToken"]
+        with self._world.store.lock:
+            execution = self._execution(request["PipelineExecutionArn"])
+            answer = {"PipelineExecutionArn": execution["arn"]}
+            if token in execution.setdefault("retries", []):
+                return answer
+            if execution["status"] not in ("Failed", "Stopped"):
+                raise Refused(
+                    "ConflictException",
+                    f"Pipeline execution with ARN {execution['arn']} status "
+                    f"{execution['status']}. Only Failed and Stopped executions can be retried.",
+                )
+            steps = execution["steps"]
+            for name in [n for n, step in steps.items() if step["StepStatus"] != "Succeeded"]:
+                del steps[name]
+            execution["retries"].append(token)
+            execution["status"], execution["reason"] = "Executing", ""
+            self._world.store.save(EXECUTION, execution)
+        self._run(execution)
+        return answer
 
     def _describe_execution(self, request: Mapping[str, Any]) -> dict[str, Any]:
         execution = self._execution(request["PipelineExecutionArn"])

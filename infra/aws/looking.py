@@ -1,0 +1,255 @@
+"""Where a run stands, from what SageMaker tells of its execution, its steps and its jobs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from infra.aws.described import Job, describe, kind_of, moment
+from infra.aws.records import Attempt
+from infra.aws.session import Aws, Found
+from infra.plan import DONE, FINAL, Event, Plan, State, Step
+
+_OF_EXECUTION: Mapping[str, State] = {
+    "Executing": "running", "Stopping": "running", "Succeeded": "succeeded", "Failed": "failed",
+    "Stopped": "cancelled", "CompletedWithFailures": "failed",
+}  # fmt: skip
+_OF_STEP: Mapping[str, State] = {
+    "Starting": "running", "Executing": "running", "Stopping": "running",
+    "Succeeded": "succeeded", "Failed": "failed", "Stopped": "cancelled",
+}  # fmt: skip
+_KINDS = ("Training", "Processing")
+
+
+class Task(NamedTuple):
+    """What became of a step. ``began`` and ``ended`` are seconds since the epoch, 0 for not yet.
+
+    ``kind`` and ``job`` name what runs it; ``left`` is where a training job left its outputs.
+    """
+
+    state: State
+    began: float = 0.0
+    ended: float = 0.0
+    kind: str = ""
+    job: str = ""
+    left: str = ""
+    words: str = ""
+    code: int = 0
+    attempt: int = 1
+
+    def event(self, step: str) -> Event:
+        """As the event of entering its state."""
+        took = _took(self.began, self.ended) if self.state in FINAL else 0.0
+        return Event(step, self.state, took, self.words, self.attempt, self.code)
+
+
+class Look(NamedTuple):
+    """A run at one moment. ``main`` is the state of all but its exit handlers."""
+
+    state: State
+    main: State
+    tasks: Mapping[str, Task]
+    began: float = 0.0
+    ended: float = 0.0
+    words: str = ""
+    code: int = 0
+    execution: str = ""
+
+    def event(self) -> Event:
+        """As the event of the whole run."""
+        took = _took(self.began, self.ended) if self.state in FINAL else 0.0
+        return Event("", self.state, took, self.words, code=self.code)
+
+    def data(self) -> dict[str, Any]:
+        """To be kept."""
+        tasks = {name: task._asdict() for name, task in self.tasks.items()}
+        return {**self._asdict(), "tasks": tasks}
+
+
+def kept(data: Mapping[str, Any]) -> Look:
+    """A look at an ended run, as it was kept."""
+    tasks = {name: Task(**task) for name, task in data["tasks"].items()}
+    return Look(**{**data, "tasks": tasks})
+
+
+class Looker:
+    """Looks at one attempt again and again; of a job that has ended it asks once."""
+
+    def __init__(self, aws: Aws, attempt: Attempt) -> None:
+        self._aws, self._attempt = aws, attempt
+        self.plan: Plan = attempt.plan
+        self._ended: dict[str, Job] = {}
+
+    def look(self) -> Look:
+        """Ask how it stands."""
+        request = self._attempt.request
+        main = self._job() if "job" in request else self._execution()
+        if main.main not in FINAL:
+            return main
+        tasks = {**main.tasks, **self._handlers()}
+        return self._concluded(main._replace(tasks=tasks))
+
+    def _job(self) -> Look:
+        """A run that is one job."""
+        asked = self._attempt.request["job"]
+        step = next(each for each in self.plan.steps if not each.always)
+        found = self._described(asked, step.name)
+        if found is None:
+            return Look("waiting", "waiting", {})
+        task = _task(found)
+        return Look(found.state, found.state, {step.name: task}, found.began, found.ended)
+
+    def _execution(self) -> Look:
+        arn = self._attempt.started.get("execution") or newest(
+            self._aws, self._attempt.request["pipeline"]
+        )
+        found = self._aws.find(
+            "sagemaker", "describe_pipeline_execution", "tell of the run", PipelineExecutionArn=arn
+        ) if arn else None  # fmt: skip
+        if found is None:
+            return Look("waiting", "waiting", {})
+        state = _OF_EXECUTION.get(found["PipelineExecutionStatus"], "running")
+        ended = moment(found, "LastModifiedTime") if state in FINAL else 0.0
+        known = self._listed(arn)
+        words = _failed_beside(known, self.plan) or found.get("FailureReason", "")
+        tasks = self._tasks(known, state)
+        return Look(state, state, tasks, moment(found, "CreationTime"), ended, words, 0, arn)
+
+    def _listed(self, arn: str) -> dict[str, Found]:
+        """What SageMaker tells of each step that it has come to."""
+        listed = self._aws.pages(
+            "sagemaker", "list_pipeline_execution_steps", "PipelineExecutionSteps",
+            "tell of the steps", PipelineExecutionArn=arn,
+        )  # fmt: skip
+        return {each["StepName"]: each for each in listed}
+
+    def _tasks(self, known: Mapping[str, Found], state: State) -> dict[str, Task]:
+        """The steps that were come to; of an execution that has ended every step of the plan."""
+        denied = self._denied(known)
+        found: dict[str, Task] = {}
+        for step in self.plan.steps:
+            if step.always:
+                continue
+            if step.name in known:
+                found[step.name] = self._task(step, known[step.name])
+            elif step.name in denied:
+                found[step.name] = Task("skipped", words="its condition does not hold")
+            elif state in FINAL:
+                found[step.name] = _not_reached(step, found, state)
+        return found
+
+    def _task(self, step: Step, told: Found) -> Task:
+        state = _OF_STEP.get(told["StepStatus"], "running")
+        began, ended = moment(told, "StartTime"), moment(told, "EndTime")
+        reason, attempt = told.get("FailureReason", ""), told.get("AttemptCount") or 1
+        code = 1 if state == "failed" else 0
+        task = Task(state, began, ended, words=reason, code=code, attempt=attempt)
+        kind, name = _job_of(told.get("Metadata", {}))
+        if not name:
+            return task
+        task = task._replace(kind=kind, job=name)
+        if kind == "Processing" and state in ("running", "succeeded"):
+            return task  # nothing more is told of these
+        job = self._job_called(kind, name, step.name)
+        if job is None:
+            return task
+        return task._replace(
+            words=job.words or reason, code=job.code or code, left=job.left,
+            attempt=attempt + job.interrupted,
+        )  # fmt: skip
+
+    def _denied(self, known: Mapping[str, Found]) -> set[str]:
+        """The steps of branches that were not taken."""
+        no = {
+            name
+            for name, told in known.items()
+            if told.get("Metadata", {}).get("Condition", {}).get("Outcome", "").lower() == "false"
+        }
+        branches: Mapping[str, list[str]] = self._attempt.request["branches"]
+        return {step for name in no for step in branches.get(name, ())}
+
+    def _described(self, asked: Mapping[str, Any], step: str) -> Job | None:
+        """The job that a request of ours made."""
+        kind = kind_of(asked["operation"])
+        return self._job_called(kind, asked["request"][f"{kind}JobName"], step)
+
+    def _job_called(self, kind: str, name: str, step: str) -> Job | None:
+        if name in self._ended:
+            return self._ended[name]
+        found = describe(self._aws, kind, name, step)
+        if found and found.state in FINAL:
+            self._ended[name] = found
+        return found
+
+    def _handlers(self) -> dict[str, Task]:
+        after = self._attempt.request["after"].items()
+        jobs = {name: self._described(asked, name) for name, asked in after}
+        return {name: _task(job) for name, job in jobs.items() if job}
+
+    def _concluded(self, found: Look) -> Look:
+        """The state of the whole, once all but the exit handlers have ended."""
+        tasks = found.tasks
+        waited = [name for name in self._attempt.request["after"] if not _over(tasks.get(name))]
+        if waited:
+            return found._replace(state="running", ended=0.0)
+        failed = [name for name, task in tasks.items() if task.state == "failed"]
+        state = "failed" if failed and found.main == "succeeded" else found.main
+        ended = max([found.ended, *(task.ended for task in tasks.values())])
+        if state != "failed":
+            words = "ended on request" if state == "cancelled" else ""
+            return found._replace(state=state, ended=ended, words=words)
+        first = tasks[failed[0]] if failed else Task("failed", words=found.words, code=1)
+        return found._replace(state=state, ended=ended, words=first.words, code=first.code or 1)
+
+
+def newest(aws: Aws, pipeline: str) -> str:
+    """The ARN of the newest execution of a pipeline; empty where there is none."""
+    found = aws.find(
+        "sagemaker", "list_pipeline_executions", "tell of the run",
+        PipelineName=pipeline, MaxResults=1,
+    )  # fmt: skip
+    summaries = (found or {}).get("PipelineExecutionSummaries", ())
+    return str(summaries[0]["PipelineExecutionArn"]) if summaries else ""
+
+
+def _failed_beside(known: Mapping[str, Found], plan: Plan) -> str:
+    """Why a condition, which is no step of the plan, could not be answered."""
+    names = {step.name for step in plan.steps}
+    for name, told in known.items():
+        if told["StepStatus"] == "Failed" and name not in names:
+            return f"{name} failed: {told.get('FailureReason', '')}"
+    return ""
+
+
+def _took(began: float, ended: float) -> float:
+    return round(max(0.0, ended - began), 3) if began and ended else 0.0
+
+
+def _over(task: Task | None) -> bool:
+    return task is not None and task.state in FINAL
+
+
+def _task(job: Job) -> Task:
+    return Task(
+        job.state, job.began, job.ended, job.kind, job.name, job.left, job.words, job.code,
+        1 + job.interrupted,
+    )  # fmt: skip
+
+
+def _job_of(metadata: Mapping[str, Any]) -> tuple[str, str]:
+    for kind in _KINDS:
+        if arn := metadata.get(f"{kind}Job", {}).get("Arn", ""):
+            return kind, arn.rpartition("/")[2]
+    return "", ""
+
+
+def _not_reached(step: Step, before: Mapping[str, Task], ended: State) -> Task:
+    if ended == "cancelled":
+        return Task("cancelled", words="not started")
+    for name in step.needs():
+        task = before.get(name)
+        if task and task.state not in DONE:
+            skipped = task.state == "skipped"
+            words = f"it takes an output of {name}, which did not run"
+            return Task("skipped", words=words if skipped else f"{name} did not succeed")
+    return Task("skipped", words="not reached")

@@ -1,0 +1,141 @@
+"""Ends and removes what a run left in the account, found by its names and its tags.
+
+Data stay where they are unless told: what steps left, checkpoints, and the records of the run.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from infra.aws import AwsSettings
+from infra.aws.described import describe, kind_of
+from infra.aws.jobs import RUN
+from infra.aws.looking import Look, newest
+from infra.aws.records import Attempt, Records
+from infra.aws.session import Aws, connected
+from infra.aws.stopping import stop_execution, stop_job
+from infra.errors import ProviderError
+from infra.plan import FINAL, RunRef
+
+_PATIENCE, _PAUSE = 300.0, 0.5
+"""Seconds that jobs have to save themselves and end, and between two looks at them."""
+_KINDS = ("Training", "Processing")
+
+
+def reap(run: RunRef, settings: AwsSettings, *, data: bool = False) -> list[str]:
+    """End all of a run, and remove its pipeline; says what was done.
+
+    ``data`` removes what lies in S3 of it, too. Raises InputError on an unknown run.
+    """
+    aws = connected(settings.region)
+    records = Records(aws, settings)
+    attempts = records.attempts(run)
+    did = list(_end(aws, attempts))
+    newest_one = attempts[-1]
+    if not newest_one.ended:
+        look = Look("cancelled", "cancelled", {}, words="reaped")
+        records.note(newest_one, "ended", look.data())
+    if data:
+        did += _remove(aws, settings, run.run_id)
+    return did
+
+
+def left(settings: AwsSettings) -> dict[str, list[str]]:
+    """By run: the pipelines, and the jobs that go on, which have a run's tag in this account."""
+    aws = connected(settings.region)
+    found: dict[str, list[str]] = {}
+    for what, arn in _live(aws):
+        for run_id in _runs_of(aws, arn):
+            found.setdefault(run_id, []).append(what)
+    return found
+
+
+def _end(aws: Aws, attempts: list[Attempt]) -> Iterator[str]:
+    pipelines = dict.fromkeys(
+        each.request["pipeline"] for each in attempts if "pipeline" in each.request
+    )
+    for name in pipelines:
+        if arn := newest(aws, name):
+            stop_execution(aws, arn)
+            _wait_for(lambda arn=arn: _execution_over(aws, arn), name)
+        done = aws.find("sagemaker", "delete_pipeline", "remove the pipeline", PipelineName=name)
+        if done:
+            yield f"pipeline {name} removed"
+    for kind, name in dict.fromkeys(job for each in attempts for job in _jobs_of(each.request)):
+        job = describe(aws, kind, name, name)
+        if job and job.state not in FINAL:
+            stop_job(aws, kind, name)
+            _wait_for(lambda k=kind, n=name: _job_over(aws, k, n), name)
+            yield f"{kind.lower()} job {name} ended"
+
+
+def _jobs_of(request: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """The jobs that the attempt itself starts; those of its pipeline end with the execution."""
+    for asked in [request.get("job"), *request["after"].values()]:
+        if asked:
+            kind = kind_of(asked["operation"])
+            yield kind, asked["request"][f"{kind}JobName"]
+
+
+def _execution_over(aws: Aws, arn: str) -> bool:
+    found = aws.find(
+        "sagemaker", "describe_pipeline_execution", "tell of the run", PipelineExecutionArn=arn
+    )
+    return found is None or found["PipelineExecutionStatus"] not in ("Executing", "Stopping")
+
+
+def _job_over(aws: Aws, kind: str, name: str) -> bool:
+    found = describe(aws, kind, name, name)
+    return found is None or found.state in FINAL
+
+
+def _wait_for(over: Any, name: str) -> None:
+    until = time.monotonic() + _PATIENCE
+    while not over():
+        if time.monotonic() > until:
+            raise ProviderError(
+                f"{name} does not end, {_PATIENCE:g} s after SageMaker was asked; give the same "
+                "command again"
+            )
+        time.sleep(_PAUSE)
+
+
+def _remove(aws: Aws, settings: AwsSettings, run_id: str) -> Iterator[str]:
+    root = settings.prefix.strip("/")
+    for folder in ("runs", "checkpoints", "records"):
+        prefix = f"{root}/{folder}/{run_id}/"
+        keys = [
+            {"Key": each["Key"]}
+            for each in aws.pages(
+                "s3", "list_objects_v2", "Contents", "list what lies there",
+                Bucket=settings.bucket, Prefix=prefix,
+            )
+        ]  # fmt: skip
+        for at in range(0, len(keys), 1000):
+            aws.ask(
+                "s3", "delete_objects", "remove data", Bucket=settings.bucket,
+                Delete={"Objects": keys[at : at + 1000], "Quiet": True},
+            )  # fmt: skip
+        if keys:
+            yield f"s3://{settings.bucket}/{prefix} removed, {len(keys)} objects"
+
+
+def _live(aws: Aws) -> Iterator[tuple[str, str]]:
+    """Pipelines, and jobs that go on: in words, and their ARNs."""
+    for each in aws.pages("sagemaker", "list_pipelines", "PipelineSummaries", "list pipelines"):
+        yield f"pipeline {each['PipelineName']}", each["PipelineArn"]
+    for kind in _KINDS:
+        jobs = aws.pages(
+            "sagemaker", f"list_{kind.lower()}_jobs", f"{kind}JobSummaries", "list jobs",
+            StatusEquals="InProgress",
+        )  # fmt: skip
+        for each in jobs:
+            yield f"{kind.lower()} job {each[f'{kind}JobName']}", each[f"{kind}JobArn"]
+
+
+def _runs_of(aws: Aws, arn: str) -> Iterator[str]:
+    for tag in aws.pages("sagemaker", "list_tags", "Tags", "read tags", ResourceArn=arn):
+        if tag["Key"] == RUN:
+            yield tag["Value"]

@@ -1,0 +1,142 @@
+"""What is kept of a run in S3, so that any machine can go on with it.
+
+    PREFIX/records/RUN/0001/
+        request.json    what was asked for: written before anything is started, by one alone
+        started.json    what was started
+        ended.json      how it ended
+
+Each number is an attempt: a run that failed is tried again under the next one.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any, Literal, NamedTuple
+
+from infra.aws import AwsSettings
+from infra.aws.session import Aws
+from infra.errors import InputError, ProviderError, short
+from infra.history import read_plan
+from infra.plan import Plan, RunRef
+
+_CLAIMED = r"PreconditionFailed|412|ConditionalRequestConflict|409"
+
+
+class Attempt(NamedTuple):
+    """One attempt at a run. ``started`` and ``ended`` are empty until it is."""
+
+    run_id: str
+    number: int
+    request: Mapping[str, Any]
+    started: Mapping[str, Any] = {}
+    ended: Mapping[str, Any] = {}
+
+    @property
+    def plan(self) -> Plan:
+        """The plan of the run. Raises ProviderError where a record is of another version."""
+        try:
+            return read_plan(self.request["plan"])
+        except (KeyError, ValueError) as error:
+            raise ProviderError(f"what S3 keeps of {self.run_id} cannot be read: {error}") from None
+
+
+class Records:
+    """The records of one bucket and prefix."""
+
+    def __init__(self, aws: Aws, settings: AwsSettings) -> None:
+        self._aws, self._bucket = aws, settings.bucket
+        self._root = f"{settings.prefix.strip('/')}/records/"
+        self._encrypted = encrypted(settings)
+
+    def newest(self, run_id: str) -> Attempt | None:
+        """The newest attempt at a run; None where there is none."""
+        files = self._files(run_id)
+        return self._attempt(run_id, max(files), files) if files else None
+
+    def attempts(self, run: RunRef) -> list[Attempt]:
+        """Every attempt at a run, oldest first. Raises InputError where there is none."""
+        files = self._files(run.run_id)
+        if not files:
+            raise self._unknown(run)
+        return [self._attempt(run.run_id, number, files) for number in sorted(files)]
+
+    def require(self, run: RunRef) -> Attempt:
+        """The same. Raises InputError where there is no such run."""
+        found = self.newest(run.run_id)
+        if found is None:
+            raise self._unknown(run)
+        return found
+
+    def claim(self, run_id: str, number: int, request: Mapping[str, Any]) -> Attempt:
+        """Begin an attempt; of several who do so at once, all get what the first one wrote."""
+        self._write(run_id, number, "request.json", request, IfNoneMatch="*")
+        return Attempt(run_id, number, self._read(run_id, number, "request.json"))
+
+    def note(
+        self, attempt: Attempt, what: Literal["started", "ended"], data: Mapping[str, Any]
+    ) -> Attempt:
+        """Keep that it was ``started``, or how it ``ended``."""
+        self._write(attempt.run_id, attempt.number, f"{what}.json", data)
+        return attempt._replace(**{what: data})  # type: ignore[arg-type]
+
+    def runs(self) -> list[str]:
+        """The runs there are, the one that was asked for last first."""
+        asked = [
+            (moment, key.split("/")[-3])
+            for key, moment in self._keys("")
+            if key.endswith("/request.json")
+        ]
+        return list(dict.fromkeys(run for _, run in sorted(asked, reverse=True)))
+
+    def _files(self, run_id: str) -> dict[int, list[str]]:
+        """By attempt, the names of what is kept of it; an attempt has a request at the least."""
+        found: dict[int, list[str]] = {}
+        for key, _ in self._keys(f"{run_id}/"):
+            number, name = key.split("/")[-2:]
+            found.setdefault(int(number), []).append(name)
+        return {number: names for number, names in found.items() if "request.json" in names}
+
+    def _attempt(self, run_id: str, number: int, files: Mapping[int, list[str]]) -> Attempt:
+        found = {
+            name.removesuffix(".json"): self._read(run_id, number, name) for name in files[number]
+        }
+        return Attempt(run_id, number, **found)
+
+    def _unknown(self, run: RunRef) -> InputError:
+        return InputError(
+            f"there is no run {short(run.run_id)} in s3://{self._bucket}/{self._root}; see: "
+            "python -m pipelines list --provider aws"
+        )
+
+    def _keys(self, under: str) -> list[tuple[str, Any]]:
+        pages = self._aws.pages(
+            "s3", "list_objects_v2", "Contents", "list the runs",
+            Bucket=self._bucket, Prefix=f"{self._root}{under}",
+        )  # fmt: skip
+        return [(each["Key"], each["LastModified"]) for each in pages]
+
+    def _read(self, run_id: str, number: int, name: str) -> Any:
+        key = self._key(run_id, number, name)
+        found = self._aws.read(self._bucket, key, f"read what is kept of {run_id}")
+        try:
+            return json.loads(found or b"")
+        except ValueError:
+            raise ProviderError(f"s3://{self._bucket}/{key} is not what was put there") from None
+
+    def _write(self, run_id: str, number: int, name: str, data: Any, **more: str) -> None:
+        self._aws.find(
+            "s3", "put_object", f"keep a record of {run_id}", _CLAIMED, Bucket=self._bucket,
+            Key=self._key(run_id, number, name), Body=json.dumps(data, indent=1).encode(),
+            ContentType="application/json", **self._encrypted, **more,
+        )  # fmt: skip
+
+    def _key(self, run_id: str, number: int, name: str) -> str:
+        return f"{self._root}{run_id}/{number:04}/{name}"
+
+
+def encrypted(settings: AwsSettings) -> dict[str, str]:
+    """How an object is put to S3 where the settings name a key of KMS."""
+    if not settings.kms_key:
+        return {}
+    return {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": settings.kms_key}
