@@ -15,7 +15,8 @@ Folders with a PROVIDER are found by looking; nothing lists them.
     client.why(run, settings, step) -> list[str]         reasons why a step ran, or did not
     client.cancel(run, settings) -> bool                 False when it had ended already
     client.list_runs(settings) -> list[RunRef]           newest first
-    lower.price(plan, settings) -> float                 ceiling in US dollars
+    lower.price(plan, settings) -> float                 ceiling in US dollars; NaN: not known
+    preflight.checks(settings) -> Iterator[(name, well, words, needed)]    for doctor; optional
 
     emulator.rehearse(settings, workspace, scenario, runner, say)
         -> context manager of settings                   that reach a stand-in on loopback
@@ -158,6 +159,18 @@ class Provider(NamedTuple):
             settings, workspace, scenario, runner, say
         )
         return stand_in
+
+    def checks(self, settings: Any) -> Iterator[tuple[str, bool, str, bool]]:
+        """What of this place must be right before a run, each thing one line; nothing is sent."""
+        try:
+            found: Iterator[tuple[str, bool, str, bool]] = self._module("preflight").checks(
+                settings
+            )
+        except ModuleNotFoundError as error:
+            if error.name != f"infra.{self.name}.preflight":
+                raise
+            return iter(())
+        return found
 
     def environment(self, settings: Any) -> Mapping[str, str]:
         """What the step deploy is told of this place, for whoever deploys without a run."""

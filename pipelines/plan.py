@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 from collections.abc import Sequence
 
 from infra.plan import as_text, imports_of
@@ -47,7 +48,8 @@ def plan(arguments: argparse.Namespace) -> int:
               if step.resources.accelerators else []),
         ]  # fmt: skip
         print(f"  {step.name}{needs}{when}" + (f" ({', '.join(traits)})" if traits else ""))
-    print(f"  costs at most ${prepared.provider.price(request.plan, prepared.settings):.2f}")
+    most = prepared.provider.price(request.plan, prepared.settings)
+    print(f"  costs at most {'what is not known' if math.isnan(most) else f'${most:.2f}'}")
     for note in request.notes:
         cli.say(f"note: {note}")
     return cli.DONE

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -181,5 +182,10 @@ def _afford(place: Provider, plan: Plan, own: Any, limit: float | None) -> None:
     if limit is None:
         return
     ceiling = place.price(plan, own)
-    if not ceiling <= limit:  # a ceiling that is no number refuses too
+    if math.isnan(ceiling):
+        raise InputError(
+            "nobody knows what this plan may cost, as the price of a machine is not known; leave "
+            "--max-cost out, or say the price by the setting prices"
+        )
+    if ceiling > limit:
         raise InputError(f"this plan may cost up to ${ceiling:.2f}, and --max-cost is ${limit:.2f}")

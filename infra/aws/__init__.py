@@ -13,6 +13,7 @@ from typing import NamedTuple
 from infra.provider import WORKSPACE
 
 _NONE: Mapping[str, str] = {}
+_NO_PRICES: Mapping[str, float] = {}
 _NOTHING: Mapping[str, Mapping[str, object]] = {}
 
 
@@ -31,7 +32,8 @@ class AwsSettings(NamedTuple):
     A step without a timeout is ended after ``max_runtime`` seconds; on spot machines it waits
     and runs ``spot_wait`` times as long at most. ``keep_alive`` keeps a training machine warm for
     the next job, in seconds. ``overrides`` is laid over each job's request, by its operation.
-    ``poll`` is the most seconds that pass between two looks at a run.
+    ``prices`` are your own, US dollars an hour by the type of machine: they go over those of
+    ``infra/machines.toml``. ``poll`` is the most seconds that pass between two looks at a run.
     """
 
     workspace: str = WORKSPACE
@@ -57,5 +59,6 @@ class AwsSettings(NamedTuple):
     max_runtime: int = 86400
     spot_wait: float = 2.0
     keep_alive: int = 0
+    prices: Mapping[str, float] = _NO_PRICES
     overrides: Mapping[str, Mapping[str, object]] = _NOTHING
     poll: float = 15.0

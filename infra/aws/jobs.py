@@ -74,10 +74,6 @@ def training(step: Step, image: str, machine: str, file: StepFile, place: Place)
     settings, asked = place.settings, step.resources
     channels = {CHANNEL: place.shared(file.key), **dict(file.channels)}
     _require(len(channels), _TRAINING_INPUTS, step, "inputs of a training job")
-    longest = int(step.timeout or settings.max_runtime)
-    stop: Request = {"MaxRuntimeInSeconds": longest}
-    if asked.spot:
-        stop["MaxWaitTimeInSeconds"] = int(longest * settings.spot_wait)
     resources: Request = {
         "InstanceType": machine,
         "InstanceCount": asked.nodes,
@@ -98,7 +94,7 @@ def training(step: Step, image: str, machine: str, file: StepFile, place: Place)
         "InputDataConfig": [_channel(name, uri) for name, uri in channels.items()],
         "OutputDataConfig": output,
         "ResourceConfig": resources,
-        "StoppingCondition": stop,
+        "StoppingCondition": stopping(step, settings),
         "CheckpointConfig": {"S3Uri": place.checkpoints(step.name)},
         "EnableManagedSpotTraining": asked.spot,
         "Tags": place.tags(step.name),
@@ -132,12 +128,21 @@ def processing(step: Step, image: str, machine: str, file: StepFile, place: Plac
         "ProcessingResources": {"ClusterConfig": cluster},
         "ProcessingInputs": [_input(name, uri) for name, uri in channels.items()],
         "ProcessingOutputConfig": config,
-        "StoppingCondition": {"MaxRuntimeInSeconds": int(step.timeout or settings.max_runtime)},
+        "StoppingCondition": stopping(step, settings),
         "Tags": place.tags(step.name),
     }
     if settings.subnets:
         found["NetworkConfig"] = {"VpcConfig": _network(settings)}
     return over(found, settings.overrides.get("CreateProcessingJob", {}))
+
+
+def stopping(step: Step, settings: AwsSettings) -> Request:
+    """How long a job may run, and on spot machines wait and run."""
+    longest = int(step.timeout or settings.max_runtime)
+    found: Request = {"MaxRuntimeInSeconds": longest}
+    if step.resources.spot:
+        found["MaxWaitTimeInSeconds"] = int(longest * settings.spot_wait)
+    return found
 
 
 def over(body: Request, overrides: Mapping[str, Any]) -> Request:

@@ -15,7 +15,7 @@ import hashlib
 from collections.abc import Mapping
 from typing import Any, TypeAlias
 
-from infra.aws import AwsSettings, jobs
+from infra.aws import AwsSettings, costs, jobs
 from infra.aws.conditions import conditions, property_files
 from infra.aws.definition import VERSION
 from infra.aws.jobs import Place, is_training
@@ -37,7 +37,7 @@ def lower(plan: Plan, settings: AwsSettings, run_id: str) -> Request:
     Pure where every image is given; else git is asked for the revision of this code. Raises
     SettingsError, UnsupportedError, and InputError where git cannot tell.
     """
-    _require(settings)
+    require_settings(settings)
     place = Place(settings, run_id)
     images, commits = run_as([step.image for step in plan.steps], settings)
     whole = bound(plan)
@@ -50,7 +50,12 @@ def lower(plan: Plan, settings: AwsSettings, run_id: str) -> Request:
         body |= lowered.pipeline(first)
     body["after"] = [lowered.job(step) for step in whole.steps if step.always]
     notes = [note for step in plan.steps for note in jobs.notes(step, settings)]
-    return Request("aws", run_id, whole, body, tuple(notes))
+    return Request("aws", run_id, whole, body, (*notes, *costs.notes(plan, settings)))
+
+
+def price(plan: Plan, settings: AwsSettings) -> float:
+    """What the machines cost at most, in US dollars; NaN where a price is not known."""
+    return costs.price(plan, settings)
 
 
 class _Lowered:
@@ -140,7 +145,7 @@ class _Lowered:
         for name, content in file.files.items():
             self.files[self._place.key(f"{file.key}/{name}")] = content
         make = jobs.training if is_training(step) else jobs.processing
-        machine = self._place.settings.instance_type
+        machine = costs.machine(step, self._place.settings)
         return make(step, self._images[step.image], machine, file, self._place)
 
     def _with_status(self, step: Step, file: StepFile) -> StepFile:
@@ -173,7 +178,8 @@ class _Lowered:
         return {**found, **step.env}
 
 
-def _require(settings: AwsSettings) -> None:
+def require_settings(settings: AwsSettings) -> None:
+    """Raise SettingsError where a setting lacks that every run needs."""
     missing = [name for name in _NEEDED if not getattr(settings, name)]
     if missing:
         variables = ", ".join(f"TREFOIL_{name.upper()}" for name in missing)

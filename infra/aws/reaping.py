@@ -12,7 +12,7 @@ from typing import Any
 from infra.aws import AwsSettings
 from infra.aws.described import describe, kind_of
 from infra.aws.jobs import RUN
-from infra.aws.looking import Look, newest
+from infra.aws.looking import Looker, newest
 from infra.aws.records import Attempt, Records
 from infra.aws.session import Aws, connected
 from infra.aws.stopping import stop_execution, stop_job
@@ -33,12 +33,13 @@ def reap(run: RunRef, settings: AwsSettings, *, data: bool = False) -> list[str]
     records = Records(aws, settings)
     attempts = records.attempts(run)
     did = list(_end(aws, attempts))
-    newest_one = attempts[-1]
-    if not newest_one.ended:
-        look = Look("cancelled", "cancelled", {}, words="reaped")
-        records.note(newest_one, "ended", look.data())
+    if not attempts[-1].ended:
+        look = Looker(aws, attempts[-1]).look()
+        state = look.main if look.main in FINAL else "cancelled"
+        records.note(attempts[-1], "ended", look._replace(state=state, words="reaped").data())
+    did += _remove_pipelines(aws, attempts)
     if data:
-        did += _remove(aws, settings, run.run_id)
+        did += _remove_data(aws, settings, run.run_id)
     return did
 
 
@@ -53,22 +54,29 @@ def left(settings: AwsSettings) -> dict[str, list[str]]:
 
 
 def _end(aws: Aws, attempts: list[Attempt]) -> Iterator[str]:
-    pipelines = dict.fromkeys(
-        each.request["pipeline"] for each in attempts if "pipeline" in each.request
-    )
-    for name in pipelines:
-        if arn := newest(aws, name):
+    """End what goes on, and wait for that."""
+    for name in _pipelines_of(attempts):
+        arn = newest(aws, name)
+        if arn and not _execution_over(aws, arn):
             stop_execution(aws, arn)
             _wait_for(lambda arn=arn: _execution_over(aws, arn), name)
-        done = aws.find("sagemaker", "delete_pipeline", "remove the pipeline", PipelineName=name)
-        if done:
-            yield f"pipeline {name} removed"
+            yield f"execution {arn} ended"
     for kind, name in dict.fromkeys(job for each in attempts for job in _jobs_of(each.request)):
-        job = describe(aws, kind, name, name)
-        if job and job.state not in FINAL:
+        if not _job_over(aws, kind, name):
             stop_job(aws, kind, name)
             _wait_for(lambda k=kind, n=name: _job_over(aws, k, n), name)
             yield f"{kind.lower()} job {name} ended"
+
+
+def _remove_pipelines(aws: Aws, attempts: list[Attempt]) -> Iterator[str]:
+    for name in _pipelines_of(attempts):
+        if aws.find("sagemaker", "delete_pipeline", "remove the pipeline", PipelineName=name):
+            yield f"pipeline {name} removed"
+
+
+def _pipelines_of(attempts: list[Attempt]) -> list[str]:
+    found = (each.request["pipeline"] for each in attempts if "pipeline" in each.request)
+    return list(dict.fromkeys(found))
 
 
 def _jobs_of(request: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -102,7 +110,7 @@ def _wait_for(over: Any, name: str) -> None:
         time.sleep(_PAUSE)
 
 
-def _remove(aws: Aws, settings: AwsSettings, run_id: str) -> Iterator[str]:
+def _remove_data(aws: Aws, settings: AwsSettings, run_id: str) -> Iterator[str]:
     root = settings.prefix.strip("/")
     for folder in ("runs", "checkpoints", "records"):
         prefix = f"{root}/{folder}/{run_id}/"

@@ -11,7 +11,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from infra.aws import AwsSettings, validate
+from infra.aws import AwsSettings, preflight, validate
 from infra.aws.described import kind_of
 from infra.aws.looking import Look, Looker, kept
 from infra.aws.names import named
@@ -30,13 +30,14 @@ def send(aws: Aws, request: Request, settings: AwsSettings) -> Attempt:
     body: Any = request.body
     records = Records(aws, settings)
     attempt = records.newest(request.run_id)
-    if attempt and attempt.started:
-        look = kept(attempt.ended) if attempt.ended else Looker(aws, attempt).look()
-        if look.state not in _BROKEN:
-            return attempt
-        attempt = _claimed(records, request, attempt.number + 1, look, attempt)
-    elif attempt is None:
-        attempt = _claimed(records, request, 1, None, None)
+    look = _look(aws, attempt) if attempt and attempt.started else None
+    if attempt and look and look.state not in _BROKEN:
+        return attempt
+    preflight.require(aws, body, settings)
+    if attempt is None:
+        attempt = _claimed(records, request, 1)
+    elif look:
+        attempt = _claimed(records, request, attempt.number + 1, attempt, look)
     _put_files(aws, body, settings)
     if "job" in attempt.request:
         started = _start_job(aws, attempt.request["job"])
@@ -71,9 +72,14 @@ def _serialised(pipeline: Mapping[str, Any]) -> dict[str, Any]:
     return {**pipeline, "PipelineDefinition": definition}
 
 
+def _look(aws: Aws, attempt: Attempt) -> Look:
+    return kept(attempt.ended) if attempt.ended else Looker(aws, attempt).look()
+
+
 def _claimed(
-    records: Records, request: Request, number: int, look: Look | None, before: Attempt | None
-) -> Attempt:
+    records: Records, request: Request, number: int,
+    before: Attempt | None = None, look: Look | None = None,
+) -> Attempt:  # fmt: skip
     """Write down what is going to be started; of two who do, both go on with what one wrote."""
     body: Any = request.body
     asked: dict[str, Any] = {

@@ -133,9 +133,8 @@ def test_the_same_run_again_attaches(stages: Stages, tmp_path: Path) -> None:
 def test_a_failed_run_goes_on_where_it_failed(stages: Stages, tmp_path: Path) -> None:
     """What ended well is not paid for twice; what failed, and the exit handler, run anew."""
     with aws(tmp_path) as stood:
-        first = stood.ran(stages(how="fail"))
-        second = stood.ran(stages(how="fail"))
-        assert states(first) == states(second)
+        for _ in range(2):
+            assert states(stood.ran(stages(how="fail")))["end"] == "failed"
         (execution,) = stood.kept("PipelineExecution")
         jobs = [each["step"] for each in stood.kept("Processing")]
         assert {name: jobs.count(name) for name in jobs} == {

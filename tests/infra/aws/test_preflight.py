@@ -1,0 +1,134 @@
+"""What is looked at before a run is sent: each thing that is wrong is one sentence."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+
+from infra.aws import preflight
+from infra.errors import InputError
+from infra.plan import Argument, Plan, Step, Token
+from tests.infra.aws.lowering import SETTINGS
+from tests.infra.aws.running import Stood, aws
+
+REPOSITORY = "trefoil-trainer"
+ECR = f"{SETTINGS.registry}/{REPOSITORY}"
+SAGEMAKER: dict[str, Any] = {"Principal": {"Service": "sagemaker.amazonaws.com"}}
+
+
+def _plan(image: str) -> Plan:
+    words: tuple[Argument, ...] = ((Token("text", "true"),),)
+    return Plan("small", (Step("only", image, words),))
+
+
+def _client(service: str) -> Any:
+    return boto3.client(service, region_name=SETTINGS.region)
+
+
+def _pushed(tag: str) -> str:
+    """Put an image to the registry; returns its digest."""
+    ecr = _client("ecr")
+    ecr.create_repository(repositoryName=REPOSITORY)
+    manifest = {
+        "schemaVersion": 2,
+        "mediaType": "application/vnd.docker.distribution.manifest.v2+json",
+        "config": {"digest": f"sha256:{'a' * 64}", "size": 1, "mediaType": "x"},
+        "layers": [],
+    }
+    found = ecr.put_image(
+        repositoryName=REPOSITORY, imageManifest=json.dumps(manifest), imageTag=tag
+    )
+    digest: str = found["image"]["imageId"]["imageDigest"]
+    return digest
+
+
+def _sent(stood: Stood) -> set[str]:
+    """What changed anything."""
+    asked = ("GetCallerIdentity", "DescribeImages", "GET", "HEAD")
+    return {name for name in stood.calls() if not name.endswith(asked)}
+
+
+def test_an_image_that_was_pushed_is_found_by_tag_and_by_digest(tmp_path: Path) -> None:
+    with aws(tmp_path) as stood:
+        digest = _pushed("1")
+        stood.submitted(_plan(f"{ECR}:1"), "r-1")
+        stood.submitted(_plan(f"{ECR}@{digest}"), "r-2")
+        assert len(stood.kept("Processing")) == 2
+
+
+@pytest.mark.parametrize("image", [f"{ECR}:2", f"{ECR}@sha256:{'0' * 64}", f"{ECR}-no:1"])
+def test_an_image_that_is_not_there_is_told_before_anything_is_sent(
+    tmp_path: Path, image: str
+) -> None:
+    """SageMaker would say so after minutes, when a machine has been rented."""
+    with aws(tmp_path) as stood:
+        _pushed("1")
+        before = _sent(stood)
+        with pytest.raises(InputError, match=r"image: .* is not there; see: .*image push"):
+            stood.submitted(_plan(image))
+        assert _sent(stood) == before
+
+
+def test_another_account_is_told(tmp_path: Path) -> None:
+    """The wrong profile is the commonest mistake there is."""
+    role = "arn:aws:iam::999999999999:role/trefoil-training"
+    with aws(tmp_path) as stood:
+        wrong = stood._replace(settings=stood.settings._replace(training_role_arn=role))
+        with pytest.raises(InputError, match=r"identity: these credentials are of account 1234"):
+            wrong.submitted(_plan("a:1"))
+        assert _sent(stood) == set()
+
+
+def test_a_bucket_that_is_not_there_is_told(tmp_path: Path) -> None:
+    with aws(tmp_path) as stood:
+        wrong = stood._replace(settings=stood.settings._replace(bucket="no-such-bucket"))
+        with pytest.raises(InputError, match="bucket"):
+            wrong.submitted(_plan("a:1"))
+        found = {check.name: check for check in preflight.checks(wrong.settings)}
+        assert "there is no s3://no-such-bucket in eu-west-1" in found["bucket"].words
+        assert not found["bucket"].well
+
+
+def test_what_may_not_be_looked_at_is_passed_over(tmp_path: Path) -> None:
+    """Whoever may start runs need not be allowed to read images, or roles."""
+    denied = [
+        {"operation": "DescribeImages", "error": "AccessDeniedException", "times": 9},
+        {"host": r"^iam\.", "error": "AccessDenied", "status": 403, "times": 9},
+    ]
+    with aws(tmp_path, faults=denied) as stood:
+        stood.submitted(_plan(f"{ECR}:1"))
+        assert len(stood.kept("Processing")) == 1
+        found = [check for check in preflight.checks(stood.settings) if check.name == "role"]
+        assert [check.well for check in found] == [True, True]
+        assert all("we may not look at" in check.words for check in found)
+
+
+def test_roles_are_looked_at_for_doctor(tmp_path: Path) -> None:
+    with aws(tmp_path) as stood:
+        iam = _client("iam")
+        trusted, foreign = (
+            json.dumps({"Statement": [{"Effect": "Allow", "Action": "sts:AssumeRole", **who}]})
+            for who in (SAGEMAKER, {"Principal": {"Service": "ec2.amazonaws.com"}})
+        )
+        iam.create_role(RoleName="trefoil-pipeline", AssumeRolePolicyDocument=trusted)
+        found = [check for check in preflight.checks(stood.settings) if check.name == "role"]
+        assert [check.well for check in found] == [True, False]
+        assert "see the setting training_role_arn" in found[1].words
+        iam.create_role(RoleName="trefoil-training", AssumeRolePolicyDocument=foreign)
+        found = [check for check in preflight.checks(stood.settings) if check.name == "role"]
+        assert "does not trust sagemaker.amazonaws.com" in found[1].words
+
+
+def test_no_credentials_are_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    (found,) = preflight.checks(SETTINGS)
+    assert not found.well
+    assert "there are no AWS credentials" in found.words
