@@ -19,7 +19,7 @@ from infra.aws.records import Attempt, Records, encrypted
 from infra.aws.session import IN_USE, Aws
 from infra.errors import InputError
 from infra.plan import Request, canonical, to_data
-from infra.secrets import hidden
+from infra.redaction import redacted
 
 _THERE = r"PreconditionFailed|412|ConditionalRequestConflict|409"
 _BROKEN = ("failed", "cancelled")
@@ -84,7 +84,7 @@ def _claimed(
     body: Any = request.body
     asked: dict[str, Any] = {
         "schema": 1,
-        "plan": hidden(to_data(request.plan)),
+        "plan": redacted(to_data(request.plan)),
         "after": {
             step.name: _numbered(each, request.run_id, step.name, number)
             for step, each in zip(

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import boto3
 import pytest
 
 from infra.aws import client
@@ -312,3 +313,16 @@ def test_two_commands_at_once_are_one_run(stages: Stages, tmp_path: Path) -> Non
             thread.join()
         assert list(client.follow(RUN, stood.settings))[-1].state == "succeeded"
         assert len(stood.kept("PipelineExecution")) == 1
+
+
+def test_no_secret_is_kept_of_a_run(stages: Stages, tmp_path: Path) -> None:
+    """Whoever may list runs reads their records; a value is for the step alone."""
+    plan = stages()
+    secret = plan.step("make")._replace(env={"STRIPE_KEY": "sk_live_0123"})
+    with aws(tmp_path) as stood:
+        stood.ran(plan._replace(steps=(secret,)))
+        objects = boto3.client("s3", region_name="eu-west-1")
+        key = "trefoil/records/r-1/0001/request.json"
+        kept = objects.get_object(Bucket="example-bucket", Key=key)["Body"].read()
+        assert b'"STRIPE_KEY": "***"' in kept
+        assert b"sk_live_0123" not in kept
