@@ -187,5 +187,5 @@ def _afford(place: Provider, plan: Plan, own: Any, limit: float | None) -> None:
             "nobody knows what this plan may cost, as the price of a machine is not known; leave "
             "--max-cost out, or say the price by the setting prices"
         )
-    if ceiling > limit:
+    if not ceiling <= limit:  # a limit that is no number refuses too
         raise InputError(f"this plan may cost up to ${ceiling:.2f}, and --max-cost is ${limit:.2f}")
