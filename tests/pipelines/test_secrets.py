@@ -80,6 +80,7 @@ def test_a_failed_run_is_finished_by_the_same_command(workspace: Path, tmp_path:
 HANDED_ON = {
     "api_key": "hunter2",  # named so by the pipeline, and handed on as ``key`` and in ``header``
     "plain": "horse-staple",  # named so by the component alone, which calls it ``token``
+    "where": "http://me:where-horse@host:80/x",  # told by its form alone
 }
 WRITTEN = {
     "literal": ["--db-password=literal-horse"],
@@ -87,7 +88,12 @@ WRITTEN = {
     "header": ["-H", "Authorization: Bearer header-horse"],
     "address": ["https://me:address-horse@host/x"],
 }
-SECRETS = [*HANDED_ON.values(), *(words[-1].split("@")[0][-10:] for words in WRITTEN.values())]
+SECRETS = [
+    *HANDED_ON.values(),
+    "where-horse",
+    *(words[-1].split("@")[0][-10:] for words in WRITTEN.values()),
+]
+NAMES = ("key", "token", "where", "header")
 WRITES_ALL = "import sys; open(sys.argv[1], 'w').write(str([len(word) for word in sys.argv[2:]]))"
 
 
@@ -98,17 +104,18 @@ def handing_on(place: Path) -> list[str]:
     text = {"parameterType": "STRING"}
     document["root"]["inputDefinitions"] = {"parameters": dict.fromkeys(HANDED_ON, text)}
     component = document["components"]["comp-first"]
-    component["inputDefinitions"] = {"parameters": dict.fromkeys(("key", "token", "header"), text)}
+    component["inputDefinitions"] = {"parameters": dict.fromkeys(NAMES, text)}
     header = "Key {{$.inputs.parameters['pipelinechannel--api_key']}}"
     document["root"]["dag"]["tasks"]["first"]["inputs"] = {
         "parameters": {
             "key": {"componentInputParameter": "api_key"},
             "token": {"componentInputParameter": "plain"},
+            "where": {"componentInputParameter": "where"},
             "header": {"runtimeValue": {"constant": header}},
             "pipelinechannel--api_key": {"componentInputParameter": "api_key"},
         }
     }
-    words = [f"{{{{$.inputs.parameters['{name}']}}}}" for name in ("key", "token", "header")]
+    words = [f"{{{{$.inputs.parameters['{name}']}}}}" for name in NAMES]
     words += [word for each in WRITTEN.values() for word in each]
     document["deploymentSpec"]["executors"]["exec-first"]["container"]["command"] += words
     file.write_text(yaml.safe_dump(document))
@@ -123,15 +130,16 @@ def test_a_secret_that_is_handed_on_is_kept_nowhere(
     words = handing_on(tmp_path)
     assert run.main([*words, "--json"]) == 0
     (made,) = (workspace / "runs").glob("*/steps/first/outputs/outputs/out")
-    lengths = [len("hunter2"), len("horse-staple"), len("Key hunter2")]
-    assert json.loads(made.read_text())[:3] == lengths, "the step must be given them"
+    lengths = [*map(len, HANDED_ON.values()), len("Key hunter2")]
+    assert json.loads(made.read_text())[:4] == lengths, "the step must be given them"
     assert verbs.main(["report"]) == verbs.main(["why", "first"]) == 0
     shown = capsys.readouterr()
     for secret in SECRETS:
         assert holding(workspace, secret) == []
         assert secret not in shown.out + shown.err
     kept = json.loads(next(workspace.rglob("request.json")).read_text())
-    assert kept["plan"]["parameters"] == {"api_key": "***", "plain": "***"}
+    shown_of = {"api_key": "***", "plain": "***", "where": "http://***@host:80/x"}
+    assert kept["plan"]["parameters"] == shown_of
 
 
 @pytest.mark.parametrize("place", ["local", "kind"])
@@ -146,12 +154,21 @@ def test_a_secret_that_is_handed_on_is_not_shown(
     assert not workspace.exists() or [s for s in SECRETS if holding(workspace, s)] == []
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "another"),
+    [("api_key", "hunter2", "another"), ("where", "http://me:one@host", "http://me:two@host")],
+)
 def test_another_secret_that_is_handed_on_runs_the_step_again(
-    workspace: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    workspace: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    name: str,
+    value: str,
+    another: str,
 ) -> None:
     words = handing_on(tmp_path)
-    for secret in ("hunter2", "another"):
-        assert run.main([*words, "--param", f"api_key={secret}"]) == 0
+    for secret in (value, another):
+        assert run.main([*words, "--param", f"{name}={secret}"]) == 0
     capsys.readouterr()
     assert verbs.main(["why", "first"]) == 0
     assert "a secret changed: its value is not kept" in capsys.readouterr().out

@@ -15,11 +15,13 @@ def test_the_pipelines_parameters_reach_its_run(tmp_path: Path, uri: str) -> Non
     folder = tmp_path / "generative-0a1b2c3d-1"
     folder.mkdir()
     spool.append(folder / "train.jsonl", {"open": "train", "attempt": "1", "at": spool.now()})
-    with sending(folder, lambda: {"MLFLOW_TRACKING_URI": uri}, {"recipe": "vae", "seed": 3}):
+    parameters = {"recipe": "vae", "seed": 3, "where": "http://me:hunter2@host/x"}
+    with sending(folder, lambda: {"MLFLOW_TRACKING_URI": uri}, parameters):
         pass
     tracking.finish(folder, "succeeded")
     assert tracking._started[-1].wait(60) == 0
     client = mlflow.connect(uri)
     runs = client.search_runs([each.experiment_id for each in client.search_experiments()])
     found = {run.info.run_name: run.data.params for run in runs}
-    assert found == {folder.name: {"recipe": "vae", "seed": "3"}, "train": {}}
+    shown = {"recipe": "vae", "seed": "3", "where": "http://***@host/x"}
+    assert found == {folder.name: shown, "train": {}}
