@@ -15,6 +15,8 @@ Folders with a PROVIDER are found by looking; nothing lists them.
     client.why(run, settings, step) -> list[str]         reasons why a step ran, or did not
     client.cancel(run, settings) -> bool                 False when it had ended already
     client.list_runs(settings) -> list[RunRef]           newest first
+    client.reap(run, settings, data=) -> list[str]       ends it, removes what it left; optional
+    client.left(settings) -> {run id: [what is left]}    optional
     lower.price(plan, settings) -> float                 ceiling in US dollars; NaN: not known
     preflight.checks(settings) -> Iterator[(name, well, words, needed)]    for doctor; optional
 
@@ -139,6 +141,27 @@ class Provider(NamedTuple):
         """The runs that this place knows, newest first."""
         runs: list[RunRef] = self._module("client").list_runs(settings)
         return runs
+
+    def reap(self, run: RunRef, settings: Any, *, data: bool = False) -> list[str]:
+        """End a run and remove what it left, with ``data`` what it stored, too; says what was done.
+
+        Raises UnsupportedError where runs leave nothing.
+        """
+        did: list[str] = self._reaper("reap")(run, settings, data=data)
+        return did
+
+    def left(self, settings: Any) -> Mapping[str, list[str]]:
+        """By run, what is left of it. Raises UnsupportedError where runs leave nothing."""
+        found: Mapping[str, list[str]] = self._reaper("left")(settings)
+        return found
+
+    def _reaper(self, verb: str) -> Callable[..., Any]:
+        does: Callable[..., Any] | None = getattr(self._module("client"), verb, None)
+        if does is None:
+            raise UnsupportedError(
+                f"a run on {self.name} leaves nothing to reap; `python -m pipelines cancel` ends it"
+            )
+        return does
 
     def rehearse(
         self,

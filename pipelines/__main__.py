@@ -16,6 +16,7 @@ VERBS: dict[str, tuple[str, str, str]] = {
     "logs": ("runs:logs", "runs:configure_logs", "print what the steps printed"),
     "list": ("runs:list_runs", "flags:add_place", "list the runs"),
     "cancel": ("runs:cancel", "flags:add_run", "end a run"),
+    "reap": ("reap:reap", "reap:configure", "end and remove what a run left in a cloud"),
     "why": ("runs:why", "runs:configure_why", "say why a step ran anew"),
     "report": ("report:report", "report:configure", "write a run as one HTML file"),
     "data": ("data:data", "data:configure", "pin, verify or pull a dataset (DVC)"),

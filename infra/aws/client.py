@@ -13,6 +13,7 @@ from infra.aws import AwsSettings, following, handlers, sending
 from infra.aws import logs as log
 from infra.aws.looking import Look, Looker, Task, kept
 from infra.aws.outputs import Outputs
+from infra.aws.reaping import left, reap
 from infra.aws.records import Attempt, Records, encrypted
 from infra.aws.session import Aws, connected
 from infra.aws.stopping import stop
@@ -23,8 +24,12 @@ from infra.provider import Context
 if TYPE_CHECKING:
     from infra.history import History
 
-_QUEUE = 1.0
-"""Seconds between two looks at a log."""
+__all__ = [
+    "cancel", "follow", "history", "left", "list_runs", "logs", "outputs", "reap", "status",
+    "submit", "why",
+]  # fmt: skip
+_READ_AGAIN = 1.0
+"""Seconds between two looks at a log that is followed."""
 
 
 def submit(request: Request, settings: AwsSettings, _context: Context) -> RunRef:
@@ -70,7 +75,7 @@ def logs(run: RunRef, settings: AwsSettings, step: str, follow: bool) -> Iterato
                 yield from (LogLine(name, line) for line in reader.lines(task))
         if found.state in FINAL or not follow:
             return
-        time.sleep(min(_QUEUE, settings.poll))
+        time.sleep(min(_READ_AGAIN, settings.poll))
 
 
 def outputs(run: RunRef, settings: AwsSettings) -> dict[str, dict[str, Json]]:

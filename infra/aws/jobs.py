@@ -24,10 +24,15 @@ _MODEL = "system.Model"
 
 
 class Place(NamedTuple):
-    """Where a run lies in S3, and what its jobs are marked with."""
+    """Where a run lies in S3, and what its jobs are marked with.
+
+    ``digest`` is the plan's, ``commit`` that of our code, empty where it is not known.
+    """
 
     settings: AwsSettings
     run_id: str
+    digest: str
+    commit: str
 
     def uri(self, *names: str) -> str:
         """A folder of the run."""
@@ -51,10 +56,10 @@ class Place(NamedTuple):
 
     def tags(self, step: str = "") -> list[dict[str, str]]:
         """By which everything of a run is found again."""
-        own = {RUN: self.run_id} | ({"trefoil:step": step} if step else {})
-        return [
-            {"Key": key, "Value": value} for key, value in {**own, **self.settings.tags}.items()
-        ]
+        own = {RUN: self.run_id, "trefoil:plan": self.digest, "trefoil:step": step,
+               "trefoil:commit": self.commit}  # fmt: skip
+        known = {name: value for name, value in own.items() if value} | dict(self.settings.tags)
+        return [{"Key": key, "Value": value} for key, value in known.items()]
 
     def _under(self, *names: str) -> str:
         return "/".join((f"s3://{self.settings.bucket}", self.settings.prefix.strip("/"), *names))

@@ -38,8 +38,8 @@ def lower(plan: Plan, settings: AwsSettings, run_id: str) -> Request:
     SettingsError, UnsupportedError, and InputError where git cannot tell.
     """
     require_settings(settings)
-    place = Place(settings, run_id)
     images, commits = run_as([step.image for step in plan.steps], settings)
+    place = Place(settings, run_id, plan.digest(), next(iter(commits.values()), ""))
     whole = bound(plan)
     lowered = _Lowered(whole, place, images, commits)
     body: Node = {"region": settings.region, "bucket": settings.bucket, "files": lowered.files}
@@ -166,7 +166,7 @@ class _Lowered:
             "TREFOIL_PROVIDER": "aws",
             "TREFOIL_RUN_ID": self._place.run_id,
             "TREFOIL_STEP": step.name,
-            "TREFOIL_PLAN_DIGEST": self._plan.digest(),
+            "TREFOIL_PLAN_DIGEST": self._place.digest,
         }
         if step.image in self._commits:
             found["TREFOIL_GIT_COMMIT"] = self._commits[step.image]

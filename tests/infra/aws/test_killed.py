@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from botocore.awsrequest import AWSPreparedRequest
 
-from infra.aws import client, reaping
+from infra.aws import client
 from infra.errors import InputError
 from infra.plan import Plan, RunRef
 from tests.infra.aws.running import Stood, aws, document, plan_of
@@ -107,7 +107,7 @@ def test_whatever_a_killed_command_left_is_known_and_can_be_reaped(
             known = [each.run_id for each in client.list_runs(stood.settings)]
             assert run in known or not live, f"{run} runs, and nobody knows it"
             if run in known:
-                reaping.reap(RunRef("aws", run), stood.settings)
+                client.reap(RunRef("aws", run), stood.settings)
                 assert client.status(RunRef("aws", run), stood.settings).state in (
                     "cancelled", "succeeded",
                 )  # fmt: skip
@@ -137,13 +137,13 @@ def test_data_stay_unless_told(plans: dict[str, Plan], tmp_path: Path) -> None:
     run = RunRef("aws", "r-1")
     with aws(tmp_path) as stood:
         stood.ran(plans["pipeline"])
-        assert reaping.left(stood.settings) == {"r-1": ["pipeline r-1"]}
-        did = reaping.reap(run, stood.settings)
+        assert client.left(stood.settings) == {"r-1": ["pipeline r-1"]}
+        did = client.reap(run, stood.settings)
         assert did == ["pipeline r-1 removed"]
-        assert reaping.left(stood.settings) == {}
+        assert client.left(stood.settings) == {}
         assert client.outputs(run, stood.settings)["make"]["size"] == 3
-        assert reaping.reap(run, stood.settings) == []
-        did = reaping.reap(run, stood.settings, data=True)
+        assert client.reap(run, stood.settings) == []
+        did = client.reap(run, stood.settings, data=True)
         assert [each.split(" ")[0] for each in did] == [
             "s3://example-bucket/trefoil/runs/r-1/", "s3://example-bucket/trefoil/records/r-1/",
         ]  # fmt: skip
