@@ -48,6 +48,8 @@ def describe(event: Event) -> str:
 def _plain(event: Event) -> None:
     if event.step:
         cli.say(describe(event))
+    elif event.state == "running" and event.message:
+        cli.say(f"  {event.message}")
 
 
 class _Live:
@@ -60,21 +62,23 @@ class _Live:
         }
         self._since: dict[str, float] = {}
         self._said: dict[str, str] = {}
+        from rich.console import Console
+
+        self._console = Console(stderr=True)
 
     def enter(self, event: Event) -> None:
         if event.step:
             self._events[event.step] = event
             self._since[event.step] = time.monotonic()
+        elif event.state == "running" and event.message:
+            self._console.print(f"  {event.message}", highlight=False)
 
     @contextlib.contextmanager
     def shown(self) -> Iterator[None]:
-        from rich.console import Console
         from rich.live import Live
 
         threading.Thread(target=self._listen, daemon=True).start()
-        with Live(
-            get_renderable=self._table, console=Console(stderr=True), refresh_per_second=4
-        ) as live:
+        with Live(get_renderable=self._table, console=self._console, refresh_per_second=4) as live:
             yield
             self._said.clear()
             live.refresh()

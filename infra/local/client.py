@@ -167,15 +167,23 @@ def list_runs(settings: LocalSettings) -> list[RunRef]:
 
 
 def _watch(directory: RunDirectory) -> Iterator[Event]:
-    seen = 0
+    """The events of a run that another process drives, until it ends, be it that it is killed."""
+    driven, last, seen = directory.driver() is not None, Event("", "waiting"), 0
+    if driven:
+        yield Event("", "running", message="it is running already, so this command watches it")
     while True:
-        driven = directory.driver() is not None
         events = list(directory.events())
-        yield from events[seen:]
+        for last in events[seen:]:
+            yield last
         seen = len(events)
         if not driven:
-            return
+            break
         time.sleep(_POLL)
+        driven = directory.driver() is not None
+    if last.state not in FINAL or last.step:
+        found = directory.status()
+        yield from (event for event in found.steps.values() if event.state == "cancelled")
+        yield Event("", found.state, message=found.message)
 
 
 class _Tail:

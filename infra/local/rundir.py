@@ -34,6 +34,8 @@ from infra.storage import append_line, inside, write_whole
 _CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 """Never jumps, as the time of day does, and goes on while a laptop sleeps."""
 
+_GONE = "the process of this run is gone; give the same command again to finish it"
+
 
 class StepDirectory:
     """Where one step of a run keeps what it needs."""
@@ -54,6 +56,17 @@ class StepDirectory:
     def attempts(self) -> list[int]:
         """Numbers of the attempts there were."""
         return sorted(int(log.stem) for log in self.root.glob("*.log"))
+
+    def running(self) -> bool:
+        """Whether a process of it is there, as one is that outlived its run."""
+        try:
+            with self.alive.open(encoding="utf-8") as alive:
+                fcntl.flock(alive, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except FileNotFoundError:
+            return False
+        except BlockingIOError:
+            return True
+        return False
 
     def link(self, entry: Entry) -> None:
         """Let ``outputs`` point at what the step left, wherever that lies."""
@@ -171,12 +184,19 @@ class RunDirectory:
                 steps[event.step] = event
             else:
                 whole = event
-        if whole.state not in FINAL and self.driver() is None:
-            return Status(
-                self.run, "cancelled", steps,
-                "the process of this run is gone; give the same command again to finish it",
-            )  # fmt: skip
-        return Status(self.run, whole.state, steps, whole.message)
+        if whole.state in FINAL or self.driver() is not None:
+            return Status(self.run, whole.state, steps, whole.message)
+        left = {name: self._left(event) for name, event in steps.items()}
+        return Status(self.run, "cancelled", left, _GONE)
+
+    def _left(self, event: Event) -> Event:
+        """What is to be said of a step when the process of its run is gone."""
+        if event.state in FINAL:
+            return event
+        words = "its run was killed"
+        if self.step(event.step).running():
+            words += ", it goes on by itself; to end it: python -m pipelines cancel"
+        return event._replace(state="cancelled", message=words, code=1)
 
     def planned(self) -> dict[str, bool]:
         """Whether each step of the plan may be cached; empty where the plan cannot be read."""

@@ -49,11 +49,12 @@ def test_a_line_says_no_more_than_it_knows(event: Event, line: str) -> None:
 
 def test_elsewhere_each_event_is_a_line_on_stderr(capsys: pytest.CaptureFixture[str]) -> None:
     with display(prepared(), RUN) as show:
+        show(Event("", "running", message="it is watched"))
         show(Event("train", "running"))
         show(Event("", "succeeded", 3.0))  # the run's own end is told by the result
     printed = capsys.readouterr()
     assert printed.out == ""
-    assert printed.err == "run run-1 on local\n  ▶ train        running\n"
+    assert printed.err == "run run-1 on local\n  it is watched\n  ▶ train        running\n"
 
 
 def live(monkeypatch: pytest.MonkeyPatch, source: Any, *events: Event) -> str:
@@ -71,9 +72,12 @@ def test_on_a_terminal_all_steps_are_shown_as_they_end(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     end = [Event("train", "succeeded", 1.5), Event("evaluate", "failed", 0.5, "[red]no[/] luck\n2")]
-    last = live(monkeypatch, prepared(), Event("train", "running"), *end)
+    begun = [Event("", "running", message="it is watched"), Event("train", "running")]
+    last = live(monkeypatch, prepared(), *begun, *end)
     assert [
-        word for word in ("✓", "train", "1.5 s", "✗", "[red]no[/] luck") if word not in last
+        word
+        for word in ("it is watched", "✓", "train", "1.5 s", "✗", "[red]no[/] luck")
+        if word not in last
     ] == []
     assert capsys.readouterr().out == ""
 

@@ -68,6 +68,20 @@ def test_the_same_run_twice_at_once_is_one_run(tmp_path: Path, drive: Drive) -> 
     assert times(tmp_path, "second") == 1
 
 
+def test_whoever_watches_a_run_that_is_killed_is_told(tmp_path: Path, drive: Drive) -> None:
+    """A second command must say what it does, and not end as if the run still went on."""
+    one = drive(plan(tmp_path))
+    one.wait_for((tmp_path / "second.half").exists)
+    two = drive(plan(tmp_path))
+    two.wait_for(lambda: bool(two.told))
+    one.end(signal.SIGKILL)
+    one.process.wait()
+    assert two.states() == {
+        "": "cancelled", "first": "succeeded", "effect": "succeeded", "second": "cancelled"
+    }  # fmt: skip
+    assert "running already, so this command watches it" in two.told[0]
+
+
 def test_two_runs_at_once_do_not_disturb_each_other(tmp_path: Path, drive: Drive) -> None:
     """Both compute the same step at the same time; whoever is second uses the first one's entry."""
     one = drive(plan(tmp_path))
@@ -116,6 +130,14 @@ def test_cancel_ends_what_a_killed_driver_left_running(tmp_path: Path, drive: Dr
     driven.end(signal.SIGKILL)
     driven.process.wait()
     place, own = providers.get("local"), LocalSettings(workspace=str(tmp_path / "w"), grace=5.0)
-    assert place.cancel(RunRef("local", "test-1"), own)
+    ref = RunRef("local", "test-1")
+    left = place.status(ref, own)
+    assert (left.state, left.steps["second"].state) == ("cancelled", "cancelled")
+    assert (
+        "it goes on by itself; to end it: python -m pipelines cancel"
+        in left.steps["second"].message
+    )
+    assert place.cancel(ref, own)
     assert ended(orphan)
+    assert place.status(ref, own).steps["second"].message == "its run was killed"
     assert not place.cancel(RunRef("local", "test-1"), own)
