@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
+import os
 import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -25,6 +27,8 @@ from infra.values import typed
 FAILED, BAD_INPUT, TERMINATED = 1, 2, 143
 _RESTARTS = 20
 """How often a step that ends by itself with code 143, as on a spot machine, is started again."""
+_ROOM = 1 << 16
+"""Bytes free without which a disk is called full: a log and a few small files."""
 _TAIL = 15
 """How many of its last lines a failed step shows."""
 
@@ -233,7 +237,15 @@ def _failure(job: Job, ending: Ending, number: int) -> Outcome:
         words = f"{name} was killed by signal {-ending.code}{_hint(-ending.code)}"
     else:
         words = f"{name} ended with exit code {ending.code}"
+    if not reason and _full(job.place.root):  # so it could not even write why
+        words += f"; {told(OSError(errno.ENOSPC, ''))}"
     return Outcome("failed", words + _tail(job.place.log(number)), FAILED, number, ending)
+
+
+def _full(place: Path) -> bool:
+    """Whether the disk has so little room left that a step can write nothing."""
+    disk = os.statvfs(place)
+    return disk.f_bavail * disk.f_frsize < _ROOM
 
 
 def _hint(number: int) -> str:
