@@ -6,6 +6,7 @@ from pathlib import Path
 
 from components import spool, tracking
 from infra import mlflow
+from infra.plan import Json
 from pipelines.tracking import sending
 from tests.tracked import made_template, made_uri  # noqa: F401  fixtures work by being here
 
@@ -15,7 +16,7 @@ def test_the_pipelines_parameters_reach_its_run(tmp_path: Path, uri: str) -> Non
     folder = tmp_path / "generative-0a1b2c3d-1"
     folder.mkdir()
     spool.append(folder / "train.jsonl", {"open": "train", "attempt": "1", "at": spool.now()})
-    parameters = {"recipe": "vae", "seed": 3, "where": "http://me:hunter2@host/x"}
+    parameters: dict[str, Json] = {"recipe": "vae", "seed": 3, "where": "http://me:hunter2@host/x"}
     with sending(folder, lambda: {"MLFLOW_TRACKING_URI": uri}, parameters):
         pass
     tracking.finish(folder, "succeeded")
