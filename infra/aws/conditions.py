@@ -54,12 +54,12 @@ def _value(source: Source, plan: Plan, step: Step) -> Any:
     if not isinstance(source, Output):
         raise UnsupportedError(
             f"step {step.name} depends on a condition on what no single step puts out; "
-            "SageMaker reads the values of one processing step"
+            "aws reads the values of one processing step"
         )
     if is_training(plan.step(source.step)):
         raise UnsupportedError(
             f"step {step.name} depends on a condition on {source.step}, a training job, and "
-            "SageMaker reads values of processing jobs alone; let a step after it put the value out"
+            "aws reads values of processing jobs alone; let a step after it put the value out"
         )
     file = {"Get": f"Steps.{source.step}.PropertyFiles.{VALUES}"}
     return {"Std:JsonGet": {"PropertyFile": file, "Path": source.name}}

@@ -199,6 +199,6 @@ def _network(settings: AwsSettings) -> Request:
 def _require(count: int, most: int, step: Step, what: str) -> None:
     if count > most:
         raise UnsupportedError(
-            f"step {step.name} takes {count} {what}, the launcher's own among them, and SageMaker "
+            f"step {step.name} takes {count} {what}, the launcher's own among them, and aws "
             f"has {most}; put several artefacts into one"
         )

@@ -28,6 +28,8 @@ from infra.plan import Output, Plan, Request, Step, canonical, operands, outputs
 
 Node: TypeAlias = dict[str, Any]
 
+_REGISTRY = ".dkr.ecr."
+"""What the address of every image in ECR has in it."""
 _NEEDED = ("region", "bucket", "pipeline_role_arn", "training_role_arn")
 
 
@@ -50,6 +52,12 @@ def lower(plan: Plan, settings: AwsSettings, run_id: str) -> Request:
         body |= lowered.pipeline(first)
     body["after"] = [lowered.job(step) for step in whole.steps if step.always]
     notes = [note for step in plan.steps for note in jobs.notes(step, settings)]
+    notes += [
+        f"the image {image} is not in ECR, and SageMaker pulls from there alone; push it there and "
+        "name it by the setting images"
+        for image in dict.fromkeys(images[step.image] for step in plan.steps)
+        if _REGISTRY not in image
+    ]
     return Request("aws", run_id, whole, body, (*notes, *costs.notes(plan, settings)))
 
 

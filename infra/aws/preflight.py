@@ -13,9 +13,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from infra.aws import AwsSettings
+from infra.aws.described import kind_of
 from infra.aws.lower import require_settings
 from infra.aws.session import MISSING, Aws, connected
 from infra.errors import CredentialsError, InputError, ProviderError
+from infra.machines import table
 
 _ECR = re.compile(
     r"(?P<account>\d{12})\.dkr\.ecr\.(?P<region>[\w-]+)\.amazonaws\.com/(?P<name>[^:@]+)"
@@ -24,6 +26,7 @@ _ECR = re.compile(
 _MISSING_IMAGE = r"RepositoryNotFound|ImageNotFound"
 _NO_ROLE = r"NoSuchEntity"
 _SERVICE = "sagemaker.amazonaws.com"
+_NONE: Mapping[str, int] = {}
 
 
 class Check(NamedTuple):
@@ -36,10 +39,10 @@ class Check(NamedTuple):
 
 
 class Wanted(NamedTuple):
-    """What a run needs: images, and machines as (operation, type, count)."""
+    """What a run needs: images, and so many machines under each name of a quota."""
 
     images: tuple[str, ...] = ()
-    machines: tuple[tuple[str, str, int], ...] = ()
+    machines: Mapping[str, int] = _NONE
 
 
 def require(aws: Aws, body: Mapping[str, Any], settings: AwsSettings) -> None:
@@ -67,14 +70,16 @@ def wanted(body: Mapping[str, Any]) -> Wanted:
         (f"Create{step['Type']}Job", step["Arguments"]) for step in _steps(body.get("pipeline"))
     ]
     images: dict[str, None] = {}
-    machines: dict[tuple[str, str, int], None] = {}
+    machines: dict[str, int] = {}
     for operation, request in requests:
         app = request.get("AppSpecification") or request.get("AlgorithmSpecification", {})
         images[app.get("ImageUri") or app.get("TrainingImage", "")] = None
         found = request.get("ResourceConfig") or request["ProcessingResources"]["ClusterConfig"]
-        machine = (operation, found.get("InstanceType", ""), int(found.get("InstanceCount") or 1))
-        machines[machine] = None
-    return Wanted(tuple(images), tuple(machines))
+        kind = kind_of(operation).lower()
+        spot = "spot " * bool(request.get("EnableManagedSpotTraining"))
+        name = f"{found.get('InstanceType', '')} for {spot}{kind} job usage"
+        machines[name] = max(machines.get(name, 0), int(found.get("InstanceCount") or 1))
+    return Wanted(tuple(images), machines)
 
 
 def _run_checks(aws: Aws, settings: AwsSettings, run: Wanted) -> Iterator[Check]:
@@ -82,6 +87,9 @@ def _run_checks(aws: Aws, settings: AwsSettings, run: Wanted) -> Iterator[Check]
     yield _bucket(aws, settings)
     for image in run.images:
         yield _image(aws, image)
+    rare = {name: count for name, count in run.machines.items() if _accelerated(name)}
+    if rare:
+        yield from _quotas(aws, rare)
 
 
 def _identity(aws: Aws, settings: AwsSettings) -> Check:
@@ -130,6 +138,31 @@ def _image(aws: Aws, image: str) -> Check:
         return Check("image", True, f"{image}, which we may not look at", needed=False)
     digest = found["imageDetails"][0].get("imageDigest", "")
     return Check("image", True, f"{image} ({digest[:19]})")
+
+
+def _quotas(aws: Aws, wanted: Mapping[str, int]) -> Iterator[Check]:
+    """Of accelerators, of which an account may have none until it asks for them."""
+    try:
+        listed = aws.pages(
+            "service-quotas", "list_service_quotas", "Quotas", "list the quotas",
+            ServiceCode="sagemaker",
+        )  # fmt: skip
+        known = {each["QuotaName"]: each["Value"] for each in listed}
+    except (CredentialsError, ProviderError):
+        yield Check("quota", True, "which we may not look at", needed=False)
+        return
+    for name, count in wanted.items():
+        if name not in known:
+            yield Check("quota", True, f"{name}: not listed", needed=False)
+            continue
+        well = known[name] >= count
+        more = "" if well else f", and the run needs {count}; ask for more in Service Quotas"
+        yield Check("quota", well, f"{name}: {known[name]:g}{more}")
+
+
+def _accelerated(quota: str) -> bool:
+    machine = quota.partition(" ")[0]
+    return any(each.accelerators and each.name == machine for each in table("aws").machines)
 
 
 def _roles(aws: Aws, settings: AwsSettings) -> Iterator[Check]:

@@ -19,6 +19,8 @@ MISSING = r"ResourceNotFound|NoSuchKey|404|ValidationException: .*([Nn]ot found|
 IN_USE = r"ResourceInUse|ConflictException|ValidationException: .*must be unique"
 """How SageMaker says that there is one already."""
 _ATTEMPTS = 8
+_OPTIONAL = ("iam", "ecr", "service-quotas")
+"""What is only looked at before a run, and passed over where it does not answer."""
 _CONNECT, _READ = 10, 60
 """Seconds."""
 _LEADING = ("AWS_", "HTTPS_PROXY", "https_proxy", "NO_PROXY", "no_proxy")
@@ -108,8 +110,9 @@ def _client(service: str, region: str) -> Any:
     from botocore.config import Config
     from botocore.exceptions import BotoCoreError
 
+    attempts = 2 if service in _OPTIONAL else _ATTEMPTS
     config = Config(
-        retries={"mode": "standard", "total_max_attempts": _ATTEMPTS},
+        retries={"mode": "standard", "total_max_attempts": attempts},
         connect_timeout=_CONNECT, read_timeout=_READ, user_agent_extra="trefoil",
     )  # fmt: skip
     try:

@@ -117,7 +117,7 @@ class _Sources:
         if isinstance(source, Output):
             return self._output(label, source)
         raise UnsupportedError(
-            f"step {self._step.name} takes {label} from whichever branch ran, and SageMaker runs "
+            f"step {self._step.name} takes {label} from whichever branch ran, and aws runs "
             "no step that waits for two branches; take it inside of each"
         )
 
@@ -141,12 +141,12 @@ class _Sources:
         if not isinstance(source.uri, Constant):
             raise UnsupportedError(
                 f"step {self._step.name} imports {label} from an address that only the run knows; "
-                "SageMaker must know it before"
+                "aws must know it before"
             )
         uri = as_text(source.uri.value)
         if not uri.startswith("s3://"):
             raise UnsupportedError(
-                f"step {self._step.name} imports {uri}, and SageMaker reads s3:// addresses alone"
+                f"step {self._step.name} imports {uri}, and aws reads s3:// addresses alone"
             )
         self.channels[label] = Channel(label, uri)
         name = uri.rstrip("/").rpartition("/")[2]

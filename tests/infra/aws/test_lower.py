@@ -202,7 +202,7 @@ REFUSED = [
     ),
     (
         lambda plan: _inputs(plan, "train", dataset=Imported(Constant("gs://b/x"))),
-        "step train imports gs://b/x, and SageMaker reads s3:// addresses alone",
+        "step train imports gs://b/x, and aws reads s3:// addresses alone",
     ),
     (
         lambda plan: _inputs(plan, "train", dataset=Imported(Output("prepare", "where"))),
@@ -244,6 +244,16 @@ def test_names_are_sagemakers_and_keep_apart_what_is_apart() -> None:
     assert len(long) == 2
     assert all(len(name) <= 63 for name in long)
     assert named("a_b") != named("a-b")
+
+
+def test_notes_say_what_it_costs_and_which_image_cannot_be_pulled() -> None:
+    """Both would else be found out from a bill, or from a job that waits for its image."""
+    plan = generative()
+    (cost,) = lowered(plan).notes
+    assert cost.startswith("costs at most $")
+    assert "prices of us-east-1, not of eu-west-1 as of 20" in cost
+    first, _ = lowered(plan, SETTINGS._replace(images={"trefoil-trainer": "python:3.11"})).notes
+    assert first.startswith("the image python:3.11 is not in ECR")
 
 
 if __name__ == "__main__":

@@ -10,8 +10,9 @@ import boto3
 import pytest
 
 from infra.aws import preflight
+from infra.aws.session import Aws
 from infra.errors import InputError
-from infra.plan import Argument, Plan, Step, Token
+from infra.plan import Argument, Plan, Resources, Step, Token
 from tests.infra.aws.lowering import SETTINGS
 from tests.infra.aws.running import Stood, aws
 
@@ -132,3 +133,45 @@ def test_no_credentials_are_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyP
     (found,) = preflight.checks(SETTINGS)
     assert not found.well
     assert "there are no AWS credentials" in found.words
+
+
+@pytest.mark.parametrize(
+    ("limit", "words"),
+    [(0.0, "ml.g5.xlarge for spot training job usage: 0, and the run needs 2"), (2.0, "")],
+)
+def test_a_quota_of_accelerators_is_looked_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: float, words: str
+) -> None:
+    """A fresh account may have none; its pipeline would fail after everything before the training.
+
+    Moto does not list SageMaker's quotas, so that these are given.
+    """
+    name = "ml.g5.xlarge for spot training job usage"
+    pages = Aws.pages
+
+    def listed(self: Aws, service: str, *rest: Any, **request: Any) -> Any:
+        if service == "service-quotas":
+            return iter([{"QuotaName": name, "Value": limit}])
+        return pages(self, service, *rest, **request)
+
+    monkeypatch.setattr(Aws, "pages", listed)
+    asked = Resources(accelerator="A10G", accelerators=1, nodes=2, spot=True)
+    plan = _plan("a:1")
+    plan = plan._replace(steps=(plan.steps[0]._replace(resources=asked),))
+    with aws(tmp_path) as stood:
+        if words:
+            with pytest.raises(InputError, match=f"quota: {words}; ask for more"):
+                stood.submitted(plan)
+        else:
+            stood.submitted(plan)
+        assert len(stood.kept("Training")) == (0 if words else 1)
+
+
+def test_quotas_that_are_not_told_stop_no_run(tmp_path: Path) -> None:
+    asked = Resources(accelerator="A10G", accelerators=1)
+    plan = _plan("a:1")
+    plan = plan._replace(steps=(plan.steps[0]._replace(resources=asked),))
+    with aws(tmp_path) as stood:
+        stood.submitted(plan)
+        (job,) = stood.kept("Training")
+    assert job["request"]["ResourceConfig"]["InstanceType"] == "ml.g5.xlarge"
