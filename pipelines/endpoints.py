@@ -33,6 +33,9 @@ def endpoints(arguments: argparse.Namespace) -> int:
         cli.answer([dataclasses.asdict(each) for each in found])
     elif found:
         print(_table(found))
+        for each in found:
+            if each.message:
+                cli.say(f"note: {each.message}")
     else:
         print("nothing is served here; python -m pipelines run ends with an endpoint")
     return cli.DONE
@@ -60,7 +63,7 @@ def _table(found: list[Any]) -> str:
 
 
 def _cell(value: object, column: str) -> str:
-    if value is None:
+    if value is None or value == "":
         return "-"
     if column == "started" and isinstance(value, float):
         return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(value))

@@ -99,16 +99,23 @@ def stop(*, workspace: Path, name: str) -> Endpoint:
 
 def endpoints(*, workspace: Path) -> list[Endpoint]:
     """All endpoints of the workspace and how they are. Ends what a killed deployer left behind."""
-    found = []
+    found: list[Endpoint] = []
     for folder in sorted((workspace / "endpoints").glob("*/")):
-        place = Place(folder)
-        with place.locked(wait=False) as ours:
-            if ours:
-                place.tidy()
-        record = place.record()
-        if record is not None:
-            found.append(place.look(record))
+        try:
+            found += _looked_at(Place(folder))
+        except InputError as damaged:
+            nothing = Endpoint(folder.name, "", "", "damaged", None, None, None, str(damaged))
+            found.append(nothing)
     return found
+
+
+def _looked_at(place: Place) -> list[Endpoint]:
+    """The endpoint, where anything was deployed there. Raises InputError at a damaged one."""
+    with place.locked(wait=False) as ours:
+        if ours:
+            place.tidy()
+    record = place.record()
+    return [place.look(record)] if record else []
 
 
 def _switched(place: Place, release: Release, port: int | None, deadline: float) -> Endpoint:

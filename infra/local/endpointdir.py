@@ -19,6 +19,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from infra.errors import InputError
 from infra.local.candidate import Candidate, ask
@@ -77,17 +78,14 @@ class Place:
         """What endpoint.json says, None where nothing was deployed yet. Raises InputError."""
         file = self._record
         try:
-            data = json.loads(file.read_text(encoding="utf-8"))
-            previous = data["previous"] and Release(**data["previous"])
-            return Record(
-                data["port"], Release(**data["current"]), previous,
-                data["server"], data["started"],
-            )  # fmt: skip
+            return _record(json.loads(file.read_text(encoding="utf-8")))
         except FileNotFoundError:
             return None
         except (ValueError, LookupError, TypeError) as error:
             raise InputError(
-                f"{file} is damaged ({error}); remove the folder {self.root} and deploy anew"
+                f"{file} is damaged ({error}); restore it, or remove it and give "
+                f"`python -m pipelines deploy --endpoint {self.name}`, which ends what still "
+                "serves there and serves anew, at another address"
             ) from None
 
     def write(self, record: Record) -> None:
@@ -119,7 +117,7 @@ class Place:
         return Candidate(folder, self._record, release.model_name, release.version, model)
 
     def look(self, record: Record) -> Endpoint:
-        """See how the endpoint is."""
+        """See how the endpoint of a record is."""
         server = self.server(record.server)
         state: EndpointState = "stopped"
         if server is not None:
@@ -160,6 +158,24 @@ class Place:
         for model in self.root.glob("models/*"):
             if model.name not in kept:
                 shutil.rmtree(model, ignore_errors=True)
+
+
+def _record(data: Any) -> Record:
+    """Read what ``write`` wrote. Raises ValueError, LookupError and TypeError."""
+    port, server, started = data["port"], data["server"], data["started"]
+    if not (isinstance(port, int) and 0 < port < 2**16):
+        raise ValueError(f"its port is {port!r}")
+    if not (isinstance(server, str) and re.fullmatch("([0-9a-f]{8})?", server)):
+        raise ValueError(f"its server is {server!r}")
+    previous = data["previous"] and _release(data["previous"])
+    return Record(port, _release(data["current"]), previous, server, float(started))
+
+
+def _release(data: Any) -> Release:
+    found = Release(**data)
+    if not all(isinstance(each, str) for each in asdict(found).values()):
+        raise ValueError(f"a release is {data}")
+    return found
 
 
 def root(workspace: Path, name: str) -> Path:

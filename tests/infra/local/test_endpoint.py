@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import concurrent.futures
+import re
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import httpx
@@ -141,11 +143,43 @@ def test_what_is_not_there_is_told(workspace: Path, models: list[Path], tmp_path
         endpoint.rollback(workspace=workspace, name="vaes")
 
 
-@pytest.mark.parametrize("text", ["", "{}", "[]", '{"port": 1, "current": {"a": 1}}'])
-def test_a_damaged_record_is_named(workspace: Path, models: list[Path], text: str) -> None:
-    """A half-written file of another time must be named, with the way out."""
+DAMAGED: dict[str, Callable[[str], str]] = {
+    "empty": lambda text: "",
+    "cut": lambda text: text[:40],
+    "list": lambda text: "[]",
+    "port": lambda text: re.sub(r'"port": \d+', '"port": "http"', text),
+    "server": lambda text: re.sub(r'"server": "\w+"', '"server": "../x"', text),
+    "release": lambda text: re.sub(r'"version": "1"', '"version": 1', text),
+}
+
+
+@pytest.mark.parametrize("how", DAMAGED)
+def test_a_damaged_record_ends_nothing_and_has_a_way_out(
+    workspace: Path, models: list[Path], how: str
+) -> None:
+    """Its server has clients: it must go on, alone, until the person has chosen."""
+    served = deploy(workspace, models, 1)
     record = workspace / "endpoints/vae/endpoint.json"
-    record.parent.mkdir(parents=True)
-    record.write_text(text)
-    with pytest.raises(InputError, match=r"endpoint.json is damaged .*remove the folder"):
-        deploy(workspace, models, 0)
+    record.write_text(DAMAGED[how](record.read_text()))
+    before = record.read_text()
+    acts: list[Callable[[], object]] = [
+        lambda: deploy(workspace, models, 2),
+        lambda: endpoint.check(workspace=workspace, name="vae"),
+        lambda: endpoint.stop(workspace=workspace, name="vae"),
+        lambda: endpoint.rollback(workspace=workspace, name="vae"),
+    ]
+    for act in acts:
+        with pytest.raises(InputError, match=r"endpoint.json is damaged .* or remove it and give"):
+            act()
+    seen = look(workspace)
+    assert (seen.name, seen.state) == ("vae", "damaged")
+    assert "endpoint.json is damaged" in seen.message
+    assert record.read_text() == before
+    (alone,) = servers(workspace)
+    assert alone.pid == served.pid
+    assert served_version(served.url) == "1"
+
+    record.unlink()
+    again = deploy(workspace, models, 2)
+    assert served_version(again.url) == "2"
+    until(lambda: [each.pid for each in servers(workspace)] == [again.pid])
