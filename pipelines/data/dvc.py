@@ -64,6 +64,11 @@ def _reason(stderr: str) -> str:
     if match := re.search(r"requires '(dvc-\w+)'", said):
         extra = _EXTRAS.get(match[1], "data")
         return f"it lacks {match[1]}; install the extra {extra} of pyproject.toml"
+    if match := re.search(r"'(?:\./)?([^']+\.dvc)'(?: is invalid|, is not valid)", said):
+        return (
+            f"it reads every pin, and {match[1]} is damaged; restore that from git, or remove it "
+            "and pin its data anew"
+        )
     if "Checkout failed" in said:
         return "the remote does not hold this data; run python -m dvc push where it was pinned"
     return said or "it gives no reason"

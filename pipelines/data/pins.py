@@ -17,7 +17,7 @@ DATA = Path("data")
 
 _AS_DVC_WRITES = re.compile(
     r"outs:\n- md5: (?P<md5>[0-9a-f]{32}(?:\.dir)?)\n"
-    r"(?:  (?:size|nfiles): \d+\n|  hash: md5\n)*  path: (?P<path>[\w.-]+)\n"
+    r"(?:  (?:size|nfiles): \d+\n|  hash: md5\n)*  path: (?P<path>[\w.-]+)\n(?:  push: false\n)?"
 )
 _NAME = re.compile(r"\w[\w.-]*")
 
@@ -89,7 +89,7 @@ def verified(name: str = "") -> list[Verified]:
 
 
 def _read(file: Path) -> Pin:
-    text = file.read_text(encoding="utf-8")
+    text = file.read_text(encoding="utf-8", errors="replace")
     if match := _AS_DVC_WRITES.fullmatch(text):  # spares the import of yaml
         return Pin(match["md5"], file, file.parent / match["path"])
     import yaml

@@ -67,6 +67,29 @@ def test_dvcs_reasons_become_a_sentence(
         dvc.run("pull")
 
 
+@pytest.mark.parametrize("garbage", [b"\xd0\xff\x00", b"]["])
+def test_a_damaged_pin_that_is_in_the_way_is_named(
+    git: None, capsys: pytest.CaptureFixture[str], garbage: bytes
+) -> None:
+    """DVC reads them all to pin one: what it says of another file must tell how to go on."""
+    Path("data/ok.npz.dvc").write_bytes(garbage)
+    folder(Path("data/cats"))
+    assert verb("add", "data/cats") == 2
+    assert "reads every pin, and data/ok.npz.dvc is damaged; restore that" in (
+        capsys.readouterr().err
+    )
+    Path("data/ok.npz.dvc").unlink()
+    assert verb("add", "data/cats") == 0
+
+
+def test_the_digits_are_not_missed_by_a_push(git: None, tmp_path: Path) -> None:
+    """They come with scikit-learn, so that no remote has them, nor needs to."""
+    done = subprocess.run(
+        [sys.executable, "-m", "dvc", "push"], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_without_dvc_it_is_told_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
     with pytest.raises(InputError, match="this needs DVC, which is not installed: make setup"):

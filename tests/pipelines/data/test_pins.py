@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from pathlib import Path
 
@@ -39,6 +40,18 @@ def test_a_broken_pin_is_refused(text: str) -> None:
         InputError, match=r"data/p\.dvc does not pin one path by its md5; restore .* add data/p$"
     ):
         pin_of("p")
+
+
+def test_a_pin_of_bytes_that_are_no_text_is_a_broken_one() -> None:
+    Path("data/p.dvc").write_bytes(b"\xd0\xff\x00outs")
+    with pytest.raises(InputError, match=r"data/p\.dvc does not pin one path by its md5"):
+        pin_of("p")
+
+
+def test_our_own_pin_is_read_without_yaml(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every run looks at it, and importing yaml takes longer than all else that it does then."""
+    monkeypatch.setitem(sys.modules, "yaml", None)
+    assert pin_of("digits") is not None
 
 
 def test_a_name_finds_its_pin_and_no_other() -> None:
