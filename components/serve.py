@@ -4,8 +4,9 @@
 
 One image serves every platform. SageMaker runs it as ``serve`` (port 8080, the model in
 /opt/ml/model), Vertex AI sets AIP_HTTP_PORT, AIP_HEALTH_ROUTE and AIP_PREDICT_ROUTE; either means
-every interface instead of 127.0.0.1. It listens at once and is ready when the model has been
-loaded and tried. SIGTERM lets requests finish (``--drain`` seconds at most) and ends it with 0.
+every interface instead of 127.0.0.1. Where flags cannot be given, TREFOIL_MODEL_NAME and
+TREFOIL_MODEL_VERSION say what it is. It listens at once and is ready when the model has been loaded
+and tried. SIGTERM lets requests finish (``--drain`` seconds at most) and ends it with 0.
 """
 
 from __future__ import annotations
@@ -52,8 +53,10 @@ def parse(argv: list[str], environment: Mapping[str, str]) -> argparse.Namespace
     parser.add_argument("--model", type=Path, default=SAGEMAKER_MODEL, help="model directory")
     parser.add_argument("--host", default="0.0.0.0" if hosted else "127.0.0.1")  # noqa: S104
     parser.add_argument("--port", type=int, default=environment.get("AIP_HTTP_PORT", "8080"))
-    parser.add_argument("--name", default="", help="the model's name in KServe's routes")
-    parser.add_argument("--version", default="1", help="told by /, /metrics and KServe's routes")
+    name = environment.get("TREFOIL_MODEL_NAME", "")
+    version = environment.get("TREFOIL_MODEL_VERSION", "1")
+    parser.add_argument("--name", default=name, help="the model's name in KServe's routes")
+    parser.add_argument("--version", default=version, help="told by /, /metrics and KServe")
     parser.add_argument("--threads", type=int, default=1, help="threads of one inference")
     parser.add_argument("--drain", type=float, default=25.0, help="seconds to finish in")
     parser.add_argument("--health-route", default=environment.get("AIP_HEALTH_ROUTE", "/health"))

@@ -25,12 +25,17 @@ Folders with a PROVIDER are found by looking; nothing lists them.
 
     lower.environment(settings) -> {variable: value}     what the step deploy is told
 
-    endpoint.check(*, workspace, name, canary)           raises, before a run, what deploy would
+    lower.ground(settings) -> {variable: value}          of it, what endpoints are found by
+
+    endpoint.check(*, workspace, name, canary, environment)
+        -> None                                          raises, before a run, what deploy would
     endpoint.deploy(*, workspace, name, version, model, model_name, port, canary, environment)
         -> Endpoint                                      canary: percent of the requests, at first
-    endpoint.rollback(*, workspace, name) -> Endpoint    the version before the present one
-    endpoint.stop(*, workspace, name) -> Endpoint        what it serves is kept for later
-    endpoint.endpoints(*, workspace) -> list[Endpoint]
+    endpoint.rollback(*, workspace, name, environment)
+        -> Endpoint                                      the version before the present one
+    endpoint.stop(*, workspace, name, environment)
+        -> Endpoint                                      what it serves is kept for later
+    endpoint.endpoints(*, workspace, environment) -> list[Endpoint]
 """
 
 from __future__ import annotations
@@ -198,6 +203,11 @@ class Provider(NamedTuple):
     def environment(self, settings: Any) -> Mapping[str, str]:
         """What the step deploy is told of this place, for whoever deploys without a run."""
         told: Mapping[str, str] = self._module("lower").environment(settings)
+        return told
+
+    def ground(self, settings: Any) -> Mapping[str, str]:
+        """Of what the step deploy is told, that by which endpoints are found; never raises."""
+        told: Mapping[str, str] = self._module("lower").ground(settings)
         return told
 
     def endpoint(self) -> Any:

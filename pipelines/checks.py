@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from infra.errors import InputError, nearest, short
 from infra.plan import Json, Plan, Token
@@ -53,9 +54,14 @@ def check(given: Mapping[str, Json]) -> None:
             raise InputError(str(error)) from None
 
 
-def check_endpoint(place: Provider, workspace: Path, plan: Plan) -> None:
+def check_endpoint(place: Provider, settings: Any, workspace: Path, plan: Plan) -> None:
     """Find now what would make the last step fail. Raises InputError and UnsupportedError."""
     name = plan.parameters.get("endpoint")
     if name and any(_DEPLOY in step.argv for step in plan.steps):
         canary = plan.parameters.get("canary") or 0
-        place.endpoint().check(workspace=workspace, name=str(name), canary=canary)
+        place.endpoint().check(
+            workspace=workspace,
+            name=str(name),
+            canary=canary,
+            environment=place.ground(settings),
+        )

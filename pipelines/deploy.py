@@ -47,7 +47,9 @@ def _served(here: Where, arguments: argparse.Namespace) -> Endpoint:
     known = registry.connect(arguments)
     name = registry.model_name(known, arguments.model_name)
     endpoint, canary = arguments.endpoint or name, arguments.canary
-    here.provider.endpoint().check(workspace=here.workspace, name=endpoint, canary=canary)
+    here.provider.endpoint().check(
+        workspace=here.workspace, name=endpoint, canary=canary, environment=here.ground
+    )
     return serve(here, known, _version(known, name, arguments.version), endpoint, canary)
 
 

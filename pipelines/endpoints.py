@@ -28,7 +28,9 @@ def configure_stop(parser: argparse.ArgumentParser) -> None:
 def endpoints(arguments: argparse.Namespace) -> int:
     """List the endpoints and how they are."""
     with where(arguments).reached() as here:
-        found = here.provider.endpoint().endpoints(workspace=here.workspace)
+        found = here.provider.endpoint().endpoints(
+            workspace=here.workspace, environment=here.ground
+        )
     if arguments.json:
         cli.answer([dataclasses.asdict(each) for each in found])
     elif found:
@@ -44,7 +46,9 @@ def endpoints(arguments: argparse.Namespace) -> int:
 def stop(arguments: argparse.Namespace) -> int:
     """End an endpoint's server, once its requests are answered."""
     with where(arguments).reached() as here:
-        found = here.provider.endpoint().stop(workspace=here.workspace, name=arguments.name)
+        found = here.provider.endpoint().stop(
+            workspace=here.workspace, name=arguments.name, environment=here.ground
+        )
     if arguments.json:
         cli.answer(dataclasses.asdict(found))
     else:

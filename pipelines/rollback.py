@@ -37,7 +37,9 @@ def rollback(arguments: argparse.Namespace) -> int:
 
 def _moved(here: Where, arguments: argparse.Namespace) -> tuple[Promotion, str | None]:
     """Move both; the URL is that of the endpoint, where there is one."""
-    there = [each.name for each in here.provider.endpoint().endpoints(workspace=here.workspace)]
+    place = here.provider.endpoint()
+    found = place.endpoints(workspace=here.workspace, environment=here.ground)
+    there = [each.name for each in found]
     if arguments.endpoint and arguments.endpoint not in there:
         hint = nearest(arguments.endpoint, there, "there is ")
         raise InputError(f"there is no endpoint {arguments.endpoint}; {hint}")

@@ -44,11 +44,11 @@ def run(arguments: argparse.Namespace) -> int:
     from pipelines.checks import check_endpoint
     from pipelines.watch import launch
 
+    place, workspace = prepared.provider, prepared.workspace
+    check_endpoint(place, prepared.settings, workspace, prepared.request.plan)
     if not arguments.rehearse:
-        check_endpoint(prepared.provider, prepared.workspace, prepared.request.plan)
         return launch(prepared, arguments)
     runner, scenario = arguments.runner or "process", arguments.rehearse
-    place, workspace = prepared.provider, prepared.workspace
     with place.rehearse(prepared.settings, workspace, scenario, runner, cli.say) as settings:
         return launch(prepared._replace(settings=settings), arguments)
 

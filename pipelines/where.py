@@ -42,6 +42,11 @@ class Where(NamedTuple):
         """Whether it is about a rehearsal."""
         return self.workspace != self.home
 
+    @property
+    def ground(self) -> Mapping[str, str]:
+        """What endpoints are found by."""
+        return self.provider.ground(self.own)
+
     @contextlib.contextmanager
     def reached(self) -> Iterator[Where]:
         """Reach the place to look at its runs, or the stand-in that an earlier rehearsal left."""

@@ -1,6 +1,7 @@
 """Amazon SageMaker.
 
 lower.py       the Plan as requests, of jobs.py (a step's job) and conditions.py
+endpoint.py    the verbs of endpoints, of what is in serving/
 stepfile.py    what launcher.py, which runs a step in its container, is told of it
 validate.py    requests held against SageMaker's own model, with rules.py and definition.py
 """
@@ -34,6 +35,12 @@ class AwsSettings(NamedTuple):
     the next job, in seconds. ``overrides`` is laid over each job's request, by its operation.
     ``prices`` are your own, US dollars an hour by the type of machine: they go over those of
     ``infra/machines.toml``. ``poll`` is the most seconds that pass between two looks at a run.
+
+    An endpoint is serverless, with ``serving_memory`` MB and at most ``serving_concurrency``
+    requests at once, unless ``serving_instance_type`` names a machine: then there are up to
+    ``serving_instances`` of them, one for each ``serving_requests`` a minute, and ``serving_async``
+    has requests and answers lie in the bucket. Each version becomes a package of
+    ``model_package_group``, where one is named.
     """
 
     workspace: str = WORKSPACE
@@ -60,5 +67,11 @@ class AwsSettings(NamedTuple):
     spot_wait: float = 2.0
     keep_alive: int = 0
     prices: Mapping[str, float] = _NO_PRICES
+    serving_instance_type: str = ""
+    serving_instances: int = 1
+    serving_requests: int = 600
+    serving_memory: int = 2048
+    serving_concurrency: int = 5
+    serving_async: bool = False
     overrides: Mapping[str, Mapping[str, object]] = _NOTHING
     poll: float = 15.0

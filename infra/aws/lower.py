@@ -20,9 +20,11 @@ from infra.aws.conditions import conditions, property_files
 from infra.aws.definition import VERSION
 from infra.aws.jobs import Place, is_training
 from infra.aws.names import named
+from infra.aws.serving.requests import SERVER_IMAGE, SERVING, Serving
 from infra.aws.stepfile import STATUS, Left, StepFile, step_file
 from infra.binding import bound
 from infra.errors import SettingsError
+from infra.images.catalogue import IMAGES
 from infra.images.names import run_as
 from infra.plan import Output, Plan, Request, Step, canonical, operands, outputs_of, to_data
 
@@ -64,6 +66,38 @@ def lower(plan: Plan, settings: AwsSettings, run_id: str) -> Request:
 def price(plan: Plan, settings: AwsSettings) -> float:
     """What the machines cost at most, in US dollars; NaN where a price is not known."""
     return costs.price(plan, settings)
+
+
+def ground(settings: AwsSettings) -> dict[str, str]:
+    """What endpoints stand on, for whoever looks after them."""
+    serving = Serving(
+        region=settings.region,
+        bucket=settings.bucket,
+        prefix=settings.prefix,
+        role=settings.serving_role_arn,
+        kms_key=settings.kms_key,
+        subnets=settings.subnets,
+        security_groups=settings.security_groups,
+        tags=settings.tags,
+        group=settings.model_package_group,
+        instance_type=settings.serving_instance_type,
+        instances=settings.serving_instances,
+        requests=settings.serving_requests,
+        memory=settings.serving_memory,
+        concurrency=settings.serving_concurrency,
+        asynchronous=settings.serving_async,
+    )
+    return {SERVING: serving.text()}
+
+
+def environment(settings: AwsSettings) -> dict[str, str]:
+    """What the step deploy is told, for whoever deploys without a run. Raises as ``lower`` does."""
+    require_settings(settings)
+    return {**ground(settings), **_server(run_as(IMAGES, settings)[0])}
+
+
+def _server(images: Mapping[str, str]) -> dict[str, str]:
+    return {SERVER_IMAGE: images["trefoil-server"]} if "trefoil-server" in images else {}
 
 
 class _Lowered:
@@ -176,6 +210,7 @@ class _Lowered:
             "TREFOIL_STEP": step.name,
             "TREFOIL_PLAN_DIGEST": self._place.digest,
         }
+        found |= {**ground(settings), **_server(self._images)}
         if step.image in self._commits:
             found["TREFOIL_GIT_COMMIT"] = self._commits[step.image]
         if is_training(step):

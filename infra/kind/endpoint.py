@@ -43,12 +43,14 @@ _NAME = re.compile(r"[a-z]([a-z0-9-]{0,50}[a-z0-9])?")
 _MOST_PODS = 10
 
 
-def check(*, workspace: Path, name: str, canary: int = 0) -> None:
+def check(
+    *, workspace: Path, name: str, canary: int = 0, environment: Mapping[str, str] = os.environ
+) -> None:
     """Refuse, before a run, a name that no Service can have, and a canary too large to be one.
 
     Raises InputError.
     """
-    del workspace
+    del workspace, environment  # kubectl's configuration says where
     if not 0 <= canary <= 50:
         raise InputError(f"a canary of {canary} percent is not in 0..50")
     if not _NAME.fullmatch(name):
@@ -90,7 +92,13 @@ def deploy(
         return _switch(cluster, name, state, new)
 
 
-def rollback(*, workspace: Path, name: str, deadline: float = DEADLINE) -> Endpoint:
+def rollback(
+    *,
+    workspace: Path,
+    name: str,
+    environment: Mapping[str, str] = os.environ,
+    deadline: float = DEADLINE,
+) -> Endpoint:
     """End a canary, or serve the version before the present one again. Raises InputError."""
     del workspace
     with Cluster() as cluster:
@@ -99,21 +107,21 @@ def rollback(*, workspace: Path, name: str, deadline: float = DEADLINE) -> Endpo
             return _settle(cluster, name, _without_canary)
         if state.previous is None:
             raise InputError(f"endpoint {name} has no earlier version to roll back to")
-        new = _New(state.previous, 0, deadline, os.environ)
+        new = _New(state.previous, 0, deadline, environment)
         return _switch(cluster, name, state, new)
 
 
-def stop(*, workspace: Path, name: str) -> Endpoint:
+def stop(*, workspace: Path, name: str, environment: Mapping[str, str] = os.environ) -> Endpoint:
     """Answer no more requests; what it served is remembered. Raises InputError."""
-    del workspace
+    del workspace, environment
     with Cluster() as cluster:
         _known(cluster, name)
         return _settle(cluster, name, lambda now: _without_canary(now)._replace(stopped=True))
 
 
-def endpoints(*, workspace: Path) -> list[Endpoint]:
+def endpoints(*, workspace: Path, environment: Mapping[str, str] = os.environ) -> list[Endpoint]:
     """All endpoints of the namespace and how they are."""
-    del workspace
+    del workspace, environment
     with Cluster() as cluster:
         services = cluster.all("Service", {"app.kubernetes.io/part-of": "trefoil"})
         found = {each["metadata"]["labels"].get(ENDPOINT): state_of(each) for each in services}

@@ -70,6 +70,11 @@ def price(_plan: Plan, _settings: KindSettings) -> float:
     return 0.0
 
 
+def ground(_settings: KindSettings) -> dict[str, str]:
+    """Endpoints of a cluster are found by kubectl's configuration: there is nothing to tell."""
+    return {}
+
+
 def environment(settings: KindSettings) -> dict[str, str]:
     """What the step deploy is told, for whoever deploys without a run. Raises as ``lower`` does."""
     return _environment(settings, run_as(IMAGES, settings)[0])

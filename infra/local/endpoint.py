@@ -21,11 +21,14 @@ DEADLINE = 60.0
 """Seconds that a new version has to become ready."""
 
 
-def check(*, workspace: Path, name: str, canary: int = 0) -> None:
+def check(
+    *, workspace: Path, name: str, canary: int = 0, environment: Mapping[str, str] = os.environ
+) -> None:
     """Refuse, before a run, what would make its deployment fail: another program has the port.
 
     Raises InputError, and UnsupportedError at a canary.
     """
+    del environment  # the workspace says all
     if canary:
         raise UnsupportedError(
             "an endpoint of this machine is one server, and has no canary; leave it out"
@@ -75,8 +78,15 @@ def deploy(
         return _switched(place, release, port, deadline)
 
 
-def rollback(*, workspace: Path, name: str, deadline: float = DEADLINE) -> Endpoint:
+def rollback(
+    *,
+    workspace: Path,
+    name: str,
+    environment: Mapping[str, str] = os.environ,
+    deadline: float = DEADLINE,
+) -> Endpoint:
     """Serve the version before the present one again, by the same switch. Raises InputError."""
+    del environment
     with opened(workspace, name) as place:
         record = place.record()
         if record is None or record.previous is None:
@@ -84,8 +94,9 @@ def rollback(*, workspace: Path, name: str, deadline: float = DEADLINE) -> Endpo
         return _switched(place, record.previous, None, deadline)
 
 
-def stop(*, workspace: Path, name: str) -> Endpoint:
+def stop(*, workspace: Path, name: str, environment: Mapping[str, str] = os.environ) -> Endpoint:
     """End the endpoint's server, requests under way first. Its address and models are kept."""
+    del environment
     with opened(workspace, name) as place:
         record = place.record()
         if record is None:
@@ -97,8 +108,9 @@ def stop(*, workspace: Path, name: str) -> Endpoint:
         return place.look(stopped)
 
 
-def endpoints(*, workspace: Path) -> list[Endpoint]:
+def endpoints(*, workspace: Path, environment: Mapping[str, str] = os.environ) -> list[Endpoint]:
     """All endpoints of the workspace and how they are. Ends what a killed deployer left behind."""
+    del environment
     found: list[Endpoint] = []
     for folder in sorted((workspace / "endpoints").glob("*/")):
         try:

@@ -42,6 +42,11 @@ def lower(plan: Plan, settings: LocalSettings, run_id: str) -> Request:
     return Request("local", run_id, whole, body, notes(plan))
 
 
+def ground(_settings: LocalSettings) -> dict[str, str]:
+    """Endpoints of this machine lie in the workspace: there is nothing to tell."""
+    return {}
+
+
 def environment(_settings: LocalSettings) -> dict[str, str]:
     """A server on this machine is this code, in this environment: there is nothing to tell."""
     return {}

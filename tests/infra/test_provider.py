@@ -26,8 +26,8 @@ class ToySettings(NamedTuple):
 PROVIDER = Provider("toy", "a place for a test", ToySettings, {"spot": "toys are not rented"})
 """,
     "endpoint.py": """
-def check(workspace, name, canary):
-    print("toy is asked about", name)
+def check(workspace, name, canary, environment):
+    print("toy is asked about", name, "on", environment["ground"])
 """,
     "lower.py": """
 from infra.plan import Request
@@ -38,6 +38,9 @@ def lower(plan, settings, run_id):
 
 def price(plan, settings):
     return 12.5
+
+def ground(settings):
+    return {"ground": settings.colour}
 """,
     "client.py": """
 from infra.plan import Event, RunRef, Status

@@ -28,7 +28,8 @@ pytestmark = [needs_terraform, pytest.mark.xdist_group("terraform-aws")]
 
 OURS = {
     "workspace", "image_tag", "images", "instance_type", "volume_gb", "max_runtime", "spot_wait",
-    "keep_alive", "overrides",
+    "keep_alive", "prices", "overrides", "poll", "serving_instance_type", "serving_instances",
+    "serving_requests", "serving_memory", "serving_concurrency", "serving_async",
 }  # fmt: skip
 """What a person says of runs, and no ground can."""
 
