@@ -1,7 +1,7 @@
 """The pipeline: prepare -> train -> evaluate -> (gate) register -> deploy, and a report always.
 
 Written once in the KFP DSL with container components, the one form that every place can run.
-Only ``pipelines.compile`` imports this file; everything else reads the compiled IR.
+Only ``pipelines.compiling`` imports this file; everything else reads the compiled IR.
 """
 
 from kfp import dsl

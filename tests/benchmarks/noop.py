@@ -1,6 +1,6 @@
 """Five steps, each reading a file of 1 KB and writing one: what running a pipeline costs by itself.
 
-``noop.yaml`` is this, compiled: ``python -m pipelines.compile tests/benchmarks/noop.py``.
+``noop.yaml`` is this, compiled: ``kfp dsl compile --py noop.py --output noop.yaml``.
 """
 
 from kfp import dsl

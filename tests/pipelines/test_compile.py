@@ -77,7 +77,7 @@ def test_a_warm_workspace_needs_no_kfp_at_all(source: Path, tmp_path: Path) -> N
 def test_a_change_in_a_file_that_the_pipeline_imports_is_seen(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Only the pipeline's own file names the kept IR: kept, it would hide the change."""
+    """Kept by the pipeline's own file alone, the IR would hide the change."""
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     (tmp_path / "shared_words.py").write_text("WORD = 'one'")
     file = tmp_path / "small.py"
@@ -86,6 +86,63 @@ def test_a_change_in_a_file_that_the_pipeline_imports_is_seen(
     assert "'one'" in str(compile.load(str(file), tmp_path))
     (tmp_path / "shared_words.py").write_text("WORD = 'three'")
     assert "'three'" in str(compile.load(str(file), tmp_path))
+
+
+@pytest.mark.parametrize("before", ["wanted = n > 1 and n < 5", "wanted = bool(n)", "assert n"])
+def test_no_way_around_a_condition_leads_to_half_of_it(
+    source: Path, tmp_path: Path, before: str
+) -> None:
+    """Held in a variable, the half that is left looks like any other condition."""
+    text = SOURCE.format(condition="n > 1").replace("    said =", f"    {before}\n    said =")
+    source.write_text(text)
+    with pytest.raises(InputError, match=r"line 10: a value of the pipeline is not known yet"):
+        compile.load(str(source), tmp_path)
+
+
+def test_a_copy_under_another_name_is_another_pipeline(source: Path, tmp_path: Path) -> None:
+    """The name chooses among a file's pipelines: kept by content, the wrong one would run."""
+    other = source.read_text().split("@dsl.pipeline")[1].replace("small", "other")
+    source.write_text(f"{source.read_text()}\n@dsl.pipeline{other}")
+    copy = tmp_path / "other.py"
+    copy.write_text(source.read_text())
+    names = [
+        compile.load(str(each), tmp_path)["pipeline"]["pipelineInfo"]["name"]
+        for each in (source, copy)
+    ]
+    assert names == ["small", "other"]
+
+
+def test_a_change_in_a_file_that_the_pipeline_reads_is_seen(source: Path, tmp_path: Path) -> None:
+    """A component loaded from YAML is such a file."""
+    word = tmp_path / "word.txt"
+    word.write_text("one")
+    text = source.read_text().replace('"b"', f"open({str(word)!r}).read()")
+    source.write_text(text)
+    assert "'one'" in str(compile.load(str(source), tmp_path))
+    word.write_text("three")
+    assert "'three'" in str(compile.load(str(source), tmp_path))
+
+
+def test_a_change_of_a_variable_that_the_pipeline_asks_for_is_seen(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The run would still greet as it was told the day before."""
+    asked = 'os.environ.get("GREETING", "nobody")'
+    source.write_text(f"import os\n{source.read_text()}".replace('"b"', asked))
+    for greeting in ("one", "three"):
+        monkeypatch.setenv("GREETING", greeting)
+        assert f"'{greeting}'" in str(compile.load(str(source), tmp_path))
+    monkeypatch.delenv("GREETING")
+    assert "'nobody'" in str(compile.load(str(source), tmp_path))
+    (kept,) = [each for each in (tmp_path / "ir").glob("*.json") if "nobody" in each.read_text()]
+    assert "three" not in kept.read_text()
+
+
+def test_what_the_file_prints_is_no_ir(source: Path, tmp_path: Path) -> None:
+    """A word for whoever runs it would stand before the YAML."""
+    expected = compile.load(str(source), tmp_path)
+    source.write_text(source.read_text() + "\nprint('building: the pipeline')\n")
+    assert compile.load(str(source), tmp_path) == expected
 
 
 def test_damaged_ir_is_made_anew(source: Path, tmp_path: Path) -> None:
@@ -105,24 +162,27 @@ def test_the_second_document_of_a_file_is_its_platforms(source: Path, tmp_path: 
     assert compile.load(str(both), tmp_path) == {"pipeline": document, "platforms": platform}
 
 
-@pytest.mark.parametrize("condition", ["n > 1 and said.outputs['flag'] == True", "n > 1 or n < 0"])
+@pytest.mark.parametrize(
+    "condition",
+    ["n > 1 and said.outputs['flag'] == True", "n > 1 or n < 0", "0 < n < 10", "not (n > 1)"],
+)
 def test_a_compound_condition_is_refused_by_its_line(
     source: Path, tmp_path: Path, condition: str
 ) -> None:
     """kfp 2.17 compiles ``a and b`` to ``b`` alone: a gate with a hole."""
     source.write_text(SOURCE.format(condition=condition))
-    with pytest.raises(InputError, match=r"small.py, line 11: dsl.If"):
+    with pytest.raises(InputError, match=r"small.py does not compile: line 11: a value of the pip"):
         compile.load(str(source), tmp_path)
 
 
-@pytest.mark.parametrize("call", ["If({0})", "dsl.If(condition={0})", "dsl.Elif({0})"])
+@pytest.mark.parametrize("call", ["If({0})", "dsl.If(condition={0})"])
 def test_no_spelling_of_a_compound_condition_passes(
     source: Path, tmp_path: Path, call: str
 ) -> None:
     compound = call.format("n > 1 and n < 5")
     text = SOURCE.format(condition="n > 1").replace("dsl.If(n > 1)", compound)
     source.write_text(f"from kfp.dsl import If{text}")
-    with pytest.raises(InputError, match=r"with and/or compiles to its last part alone"):
+    with pytest.raises(InputError, match=r"and kfp would go on with the last part alone"):
         compile.load(str(source), tmp_path)
 
 
@@ -172,7 +232,7 @@ def test_what_is_not_ir_is_one_sentence(tmp_path: Path, content: bytes) -> None:
 def test_without_kfp_the_person_is_told_what_to_install(source: Path, tmp_path: Path) -> None:
     (tmp_path / "kfp.py").write_text("raise ImportError('poisoned')")
     run = subprocess.run(
-        [sys.executable, "-m", "pipelines.compile", str(source)],
+        [sys.executable, "-m", "pipelines.compiling", str(source), str(tmp_path / "out")],
         env={"PYTHONPATH": str(tmp_path)}, capture_output=True, text=True, check=False,
         cwd=Path(__file__).parent.parent.parent,
     )  # fmt: skip
