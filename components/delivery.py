@@ -5,7 +5,8 @@ the places reached are saved (state.json). What is sent a second time, because a
 it had saved, is the same to the last bit, timestamps included, and MLflow keeps it once.
 
 A step that is tried again goes on in the same MLflow run. Resumed from a checkpoint, it repeats
-some steps of its loop; of those the first telling stands.
+some steps of its loop; of those the first telling stands. Made of something else, after its code
+was mended, it is another step, and gets a run of its own.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from components.sink import PARENT, Sink, metric, params, tags
+from components.sink import MADE_OF, PARENT, Sink, metric, params, tags
 from components.spool import RUN
 from infra import mlflow
 from infra.redaction import redacted
@@ -50,7 +51,7 @@ class Delivery:
         with contextlib.suppress(OSError, ValueError):
             self._state |= json.loads((spool / "state.json").read_text(encoding="utf-8"))
         self._sink: Sink | None = None
-        self._nested: dict[str, str] | None = None
+        self._nested: dict[tuple[str, str], str] | None = None
 
     def waits(self) -> bool:
         """Whether there is anything to send, and to this server."""
@@ -149,6 +150,8 @@ class Delivery:
         yield from tags(data.get("tags", {}))
 
     def _special(self, step: str, data: dict[str, Any]) -> None:
+        if "open" in data:
+            self._begin(step, data.get("of", ""))
         run = self._run_of(step, data.get("at"))
         sink, known = self._connected(), self._state["steps"][step]
         if "open" in data:
@@ -169,6 +172,13 @@ class Delivery:
                 self._state["ended"] = {"ended": data["close"], "at": data["at"]}
             else:
                 sink.end(run, data["close"], data["at"])
+
+    def _begin(self, step: str, made_of: str) -> None:
+        """An attempt; where it is made of something else than the one before, a step anew."""
+        known = self._state["steps"].setdefault(step, _new_step())
+        if known["run"] and known.get("of", "") != made_of and not self._flat():
+            self._state["steps"][step] = known = _new_step()
+        known["of"] = made_of
 
     def _finish(self) -> None:
         state, sink = self._state, self._connected()
@@ -238,17 +248,20 @@ class Delivery:
         state, sink = self._state, self._connected()
         if self._nested is None:
             self._nested = sink.nested(state["experiment"], state["run"], mlflow.KIND)
-        if step not in self._nested:
+        made_of = state["steps"][step].get("of", "")
+        if (step, made_of) not in self._nested:
             about = {
                 PARENT: state["run"],
                 mlflow.KIND: "step",
                 mlflow.RUN_ID: state["facts"]["id"],
                 "trefoil.step": step,
+                MADE_OF: made_of,
                 "mlflow.source.name": f"components.{step}",
                 **state["facts"]["tags"],
             }
-            self._nested[step] = sink.nest(state["experiment"], step, began, about)
-        return self._nested[step]
+            made = sink.nest(state["experiment"], step, began, about)
+            self._nested[step, made_of] = made
+        return self._nested[step, made_of]
 
     def _flat(self) -> bool:
         """Whether the spool is of one step, and one MLflow run takes all that it tells."""
@@ -292,4 +305,4 @@ class Delivery:
 
 
 def _new_step() -> dict[str, Any]:
-    return {"run": "", "seen": {}, "high": {}, "closed": False}
+    return {"run": "", "of": "", "seen": {}, "high": {}, "closed": False}

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     Entity = Metric | Param | RunTag
 
 PARENT = "mlflow.parentRunId"
+MADE_OF = "trefoil.made_of"
+"""Of a step's run: two with one name are of the step before and after something was mended."""
 _METRICS, _OTHERS = 900, 50
 """Of each kind in one batch: MLflow takes 1,000 in all, 100 params or tags, 1 MB by HTTP."""
 _STATUS = {"succeeded": "FINISHED", "failed": "FAILED", "running": "RUNNING"}
@@ -89,14 +91,16 @@ class Sink:
         tag = InputTag("mlflow.data.context", found["context"])
         self._do(run, self._client.log_inputs, [DatasetInput(data, [tag])])
 
-    def nested(self, experiment: str, parent: str, kind: str) -> dict[str, str]:
-        """Ids of the runs nested in another, by name; the oldest of a name."""
+    def nested(self, experiment: str, parent: str, kind: str) -> dict[tuple[str, str], str]:
+        """Ids of the runs nested in another, by name and what it is made of; of each the oldest."""
         runs = self._client.search_runs(
             [experiment],
             f"tags.`{PARENT}` = '{parent}' and tags.`{kind}` = 'step'",
             order_by=["attributes.start_time DESC"],
         )
-        return {run.info.run_name: run.info.run_id for run in runs}
+        return {
+            (run.info.run_name, run.data.tags.get(MADE_OF, "")): run.info.run_id for run in runs
+        }
 
     def nest(self, experiment: str, name: str, began: int | None, given: dict[str, str]) -> str:
         """A new run; its tags say in which it is nested."""

@@ -58,8 +58,12 @@ class Lines:
         self._flush()
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Let go of the file, and say what it did not take to the last."""
+        self._flush()
         os.close(self._handle)
+        waiting = self._unwritten.split(b"\n")
+        if lost := self._lost + sum(1 for line in waiting if line):
+            say(f"{self._path}: the disk took no more, and {lost} lines of tracking are lost")
 
     def _flush(self) -> None:
         try:

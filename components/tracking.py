@@ -167,7 +167,12 @@ class _Spooling(Tracker):
         self._began = time.monotonic()
         self._usage = Usage()
         self._waiting.append(
-            {"open": step, "attempt": os.environ.get("TREFOIL_ATTEMPT", "1"), "at": now()}
+            {
+                "open": step,
+                "of": _made_of(),
+                "attempt": os.environ.get("TREFOIL_ATTEMPT", "1"),
+                "at": now(),
+            }
         )
         self.tags({"version.python": sys.version.partition(" ")[0], "platform": sys.platform})
         self.flush()
@@ -277,6 +282,11 @@ def _module() -> str:
     """The step's name where nobody says it: components.train is train."""
     spec = getattr(sys.modules["__main__"], "__spec__", None)
     return spec.name.rpartition(".")[2] if spec else "step"
+
+
+def _made_of() -> str:
+    """What stands for code, inputs and parameters: attempts that share checkpoints share these."""
+    return Path(os.environ.get("TREFOIL_CHECKPOINTS", "")).name
 
 
 def _own_spool() -> Path:

@@ -115,6 +115,27 @@ def test_a_resumed_step_tells_nothing_twice(tmp_path: Path, uri: str) -> None:
     assert folder.exists(), "a failed run may be resumed"
 
 
+def test_a_step_that_was_mended_tells_its_own_curve(tmp_path: Path, uri: str) -> None:
+    """The old model's curve would stand in MLflow over the new model's name."""
+    folder, at = begin(tmp_path / RUN, uri), 1_700_000_000_000
+    for made_of, loss in (("old", 3.0), ("old", 9.0), ("new", 1.0)):
+        write(folder, "train", {"open": "train", "of": made_of, "at": at})
+        write(folder, "train", {"metrics": [[at, n, {"loss": loss}] for n in (1, 2)]})
+        write(folder, "train", {"close": "failed", "at": at})
+        at += 10_000
+        send(folder, uri)
+    tracking.finish(folder, "succeeded")
+    assert send(folder, uri)
+    client = mlflow.connect(uri)
+    runs = client.search_runs([each.experiment_id for each in client.search_experiments()])
+    told = {
+        run.data.tags["trefoil.made_of"]: history(uri, run, "loss")
+        for run in runs
+        if run.info.run_name == "train"
+    }
+    assert told == {"old": [(1, 3.0), (2, 3.0)], "new": [(1, 1.0), (2, 1.0)]}
+
+
 def test_a_failed_run_that_is_resumed_goes_on_in_the_same_run(
     tmp_path: Path,
     uri: str,

@@ -85,6 +85,17 @@ def test_a_full_disk_stops_neither_the_step_nor_loses_what_it_told(
     assert not any(spool.LOST in tags for tags in told(place, "tags"))
 
 
+def test_what_a_full_disk_took_to_the_end_is_said(
+    place: Path, room: list[int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whoever looks at a curve that ends early must not take it for what happened."""
+    track = tracking.open()
+    room[0] = 0
+    track.metrics({"loss": 1.0}, 1)
+    track.close()
+    assert "the disk took no more, and" in capsys.readouterr().err
+
+
 def test_what_is_beyond_the_memory_for_a_full_disk_is_counted_in_the_run_record(
     place: Path,
     room: list[int],
