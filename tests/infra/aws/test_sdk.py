@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from infra.plan import Plan
 from tests.infra.aws.lowering import SETTINGS, generative, lowered
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning", "ignore::DeprecationWarning")
@@ -54,18 +55,19 @@ def session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
 
 def test_the_sdk_makes_the_same_pipeline(session: Any) -> None:
     """A field that we misread in the reference would be found at the first paid run."""
-    plan = generative()
-    steps = tuple(
-        step._replace(resources=step.resources._replace(spot=True))
-        if step.name == "train"
-        else step
-        for step in plan.steps
-    )
-    body: Any = lowered(plan._replace(steps=steps), SETTINGS._replace(kms_key=KEY)).body
+    plan = _on_spot()
+    body: Any = lowered(plan, SETTINGS._replace(kms_key=KEY)).body
     ours = _normal(body["pipeline"]["PipelineDefinition"])
     theirs = _normal(json.loads(_pipeline(session).definition()))
     found = "\n".join(_differences(ours, theirs))
     assert not found, found
+
+
+def _on_spot() -> Plan:
+    plan = generative()
+    spot = plan.step("train").resources._replace(spot=True)
+    steps = (s._replace(resources=spot) if s.name == "train" else s for s in plan.steps)
+    return plan._replace(steps=tuple(steps))
 
 
 def _pipeline(session: Any) -> Any:
@@ -234,6 +236,7 @@ def _train(session: Any) -> Any:
 def _tags(step: str) -> list[dict[str, str]]:
     return [
         {"Key": "trefoil:run", "Value": "generative-1"},
+        {"Key": "trefoil:plan", "Value": _on_spot().digest()},
         {"Key": "trefoil:step", "Value": step},
     ]
 
