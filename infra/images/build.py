@@ -74,13 +74,15 @@ def without_mounts(dockerfile: str) -> str:
 
 
 def _arguments(options: Options, mounts: bool, say: Say) -> list[str]:
-    """What the Dockerfile is told. Where to find packages, the environment alone says."""
+    """What the Dockerfile is told. Where to find packages, the environment alone says.
+
+    There may be a password in it, and a command line is for everyone to read.
+    """
     arguments = [*options.flags, "--build-arg", f"BASE_IMAGE={options.base}"]
     arguments += ["--build-arg", "PIP_INDEX_URL", "--build-arg", "PIP_EXTRA_INDEX_URL"]
     links = os.environ.get("PIP_FIND_LINKS", "")
     folder = Path(links) if links and Path(links).is_dir() else None
-    if links:
-        arguments += ["--build-arg", f"PIP_FIND_LINKS={'/wheels' if folder else links}"]
+    arguments += ["--build-arg", "PIP_FIND_LINKS=/wheels" if folder else "PIP_FIND_LINKS"]
     if options.ca and mounts:
         arguments += ["--secret", f"id=ca,src={options.ca.absolute()}"]
     ca = None if mounts else options.ca

@@ -12,27 +12,21 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import os
 import subprocess
-from collections.abc import Iterator, Mapping
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from infra import docker, images
-from infra.errors import InputError, ProviderError, SettingsError
+from infra.errors import InputError, ProviderError
 from infra.local import ON_HOST, LocalSettings
+from infra.local.confinement import INPUTS, STEP, confinement, of_client, variables
 from infra.local.ending import Ending
 from infra.local.process import Process
 from infra.local.rundir import StepDirectory
 from infra.local.runner import Attempt, Job, Processes, View
-from infra.plan import Constant, Plan, Step
-from infra.values import quantity
+from infra.plan import Plan, Step
 
-STEP, INPUTS = "/trefoil/step", "/trefoil/inputs"
 _LABEL = "trefoil.step"
-_DOCKERS_OWN = ("PATH", "HOME", "DOCKER_")
 _NOT_STARTED, _NOT_RUNNABLE, _NOT_FOUND, _KILLED = 125, 126, 127, 137
-_LOCAL = ("127.0.0.1", "localhost", "::1")
 
 
 class Containers:
@@ -59,10 +53,10 @@ class Containers:
         if not image:
             return self._processes.start(job, number)
         name = f"{_stem(job.place)}-{number}"
-        options = [*self._options(job), *_environment(job.env)]
-        argv = [docker.program(), "run", "--name", name, *options, image, *job.argv]
-        own = {key: value for key, value in job.env.items() if not key.startswith(_DOCKERS_OWN)}
-        client = Process(argv, own, job.place, job.place.log(number))
+        told = ["--name", name, "--label", _label(job.place)]
+        options = [*told, *confinement(job, self._settings), *variables(job.env)]
+        argv = [docker.program(), "run", *options, image, *job.argv]
+        client = Process(argv, of_client(job.env), job.place, job.place.log(number))
         return Container(client, name, job, number, self._leaving)
 
     def end_orphan(self, place: StepDirectory, grace: float) -> bool:
@@ -81,34 +75,6 @@ class Containers:
         """Wait until the last containers are removed."""
         for each in self._leaving:
             each.wait()
-
-    def _options(self, job: Job) -> Iterator[str]:
-        asked = job.step.resources
-        yield from ("--label", _label(job.place), "--pull", "never", "--init")
-        yield from ("--cap-drop", "ALL", "--security-opt", "no-new-privileges")
-        yield from ("--user", f"{os.getuid()}:{os.getgid()}", "--env", "HOME=/tmp")
-        yield from ("--network", self._network(job.env))
-        yield from ("--shm-size", _shm(job.step) or self._settings.shm)
-        if asked.cpu:
-            yield from ("--cpus", f"{min(asked.cpu, os.cpu_count() or 1):g}")
-        if asked.memory_gb:
-            limit = f"{asked.memory_gb * 1e9:.0f}"
-            yield from ("--memory", limit, "--memory-swap", limit)
-        if asked.accelerators:
-            yield from ("--gpus", str(asked.accelerators))
-        for path, seen, mode in _mounts(job):
-            yield from ("--mount", f"type=bind,{_csv('source', path)},{_csv('target', seen)}{mode}")
-
-    def _network(self, env: Mapping[str, str]) -> str:
-        """Raises SettingsError where the step could not reach MLflow."""
-        network = self._settings.network
-        host = urlsplit(env.get("MLFLOW_TRACKING_URI", "")).hostname
-        if host in _LOCAL and network != "host":
-            raise SettingsError(
-                f"a container on the network {network} does not reach MLflow at {host}, an "
-                "address of this machine alone; set TREFOIL_NETWORK=host, or give MLflow another"
-            )
-        return network
 
 
 class Container:
@@ -182,54 +148,6 @@ def _label(place: StepDirectory) -> str:
 def _stem(place: StepDirectory) -> str:
     """Begins the names of a step's containers."""
     return f"trefoil-{hashlib.sha256(str(place.root.resolve()).encode()).hexdigest()[:16]}"
-
-
-def _environment(env: Mapping[str, str]) -> Iterator[str]:
-    """Values go through the client's environment: its command line is for everyone to read."""
-    for name, value in env.items():
-        own = name.startswith(_DOCKERS_OWN)
-        yield from ("--env", f"{name}={value}" if own else name)
-
-
-def _mounts(job: Job) -> Iterator[tuple[str, str, str]]:
-    """What is mounted: its path here, its path there, and ``,readonly`` or nothing."""
-    yield str(job.place.root.resolve()), STEP, ""
-    for name, path in job.reads.items():
-        yield str(path), f"{INPUTS}/{name}", ",readonly"
-    for folder in _shared(job.env):
-        folder.mkdir(parents=True, exist_ok=True)
-        yield str(folder), str(folder), ""
-    for source in job.step.inputs.values():
-        if isinstance(source, Constant) and isinstance(source.value, str) and _data(source.value):
-            yield source.value, source.value, ",readonly"
-
-
-def _shared(env: Mapping[str, str]) -> Iterator[Path]:
-    if spool := env.get("TREFOIL_TRACKING"):
-        yield Path(spool).parent
-    kind, _, file = env.get("MLFLOW_TRACKING_URI", "").partition(":///")
-    if kind == "sqlite" and file:
-        yield Path(file).parent
-
-
-def _csv(key: str, value: str) -> str:
-    """One field of ``--mount``, which docker reads as CSV."""
-    return '"{}={}"'.format(key, value.replace('"', '""'))
-
-
-def _data(value: str) -> bool:
-    """Whether a parameter names data of this machine, as ``--data PATH`` does."""
-    return os.path.isabs(value) and value != "/" and os.path.exists(value)  # noqa: PTH110, PTH117
-
-
-def _shm(step: Step) -> str:
-    """The size of /dev/shm that the pipeline itself asks for (kfp-kubernetes' empty_dir_mount)."""
-    kubernetes = step.platforms.get("kubernetes")
-    mounts = kubernetes.get("emptyDirMounts", []) if isinstance(kubernetes, dict) else []
-    for mount in mounts if isinstance(mounts, list) else []:
-        if isinstance(mount, dict) and mount.get("mountPath") == "/dev/shm":  # noqa: S108
-            return f"{quantity(str(mount.get('sizeLimit') or '1Gi'), step.name):.0f}"
-    return ""
 
 
 def _refused(code: int, line: str, job: Job) -> str:

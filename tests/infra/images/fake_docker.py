@@ -9,6 +9,7 @@ from pathlib import Path
 place = Path(os.environ["FAKE_DOCKER"])
 words = sys.argv[1:]
 told = {"words": words, "buildkit": os.environ.get("DOCKER_BUILDKIT")}
+told["links"] = os.environ.get("PIP_FIND_LINKS")
 for word in words:
     name, _, value = word.partition("=")
     if name == "--file":

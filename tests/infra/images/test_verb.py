@@ -135,9 +135,12 @@ def test_where_packages_are_comes_from_the_environment(
 
 def test_links_that_are_an_address_are_handed_on(image: Image, fake: Fake) -> None:
     """Only a folder of this machine has to be copied to where a build sees it."""
-    image("build", "trefoil-trainer", PIP_FIND_LINKS="https://example.test/wheels")
+    links = "https://me:secret@example.test/wheels"
+    image("build", "trefoil-trainer", PIP_FIND_LINKS=links)
     [build] = fake.asked("build")
-    assert "PIP_FIND_LINKS=https://example.test/wheels" in build["words"]
+    assert "PIP_FIND_LINKS" in build["words"]
+    assert build["links"] == links
+    assert "secret@" not in " ".join(build["words"])
 
 
 def test_cuda_is_asked_for_where_there_is_torch(image: Image, fake: Fake, workspace: Path) -> None:

@@ -118,13 +118,15 @@ def test_values_of_the_environment_are_not_on_its_command_line(
     docker: Path, tmp_path: Path
 ) -> None:
     """A command line is for every user of the machine to read."""
-    script = "open(place['o'], 'w').write(os.environ['TOKEN'] + os.environ['PATH'])"
+    names = ["TOKEN", "DOCKER_PASSWORD", "HOME_TOKEN", "PATHOLOGY_KEY", "PATH"]
+    script = f"open(place['o'], 'w').write(' '.join(os.environ[each] for each in {names}))"
+    secrets = {name: f"s3cret-{at}" for at, name in enumerate(names[:-1])}
     one = step("one", script, makes=["o"], env={"PATH": "/image/bin"})
-    run(tmp_path / "w", one, env={"TOKEN": "s3cret"})
+    run(tmp_path / "w", one, env=secrets)
     assert "s3cret" not in (docker / "calls.jsonl").read_text()
     entry = RunDirectory(tmp_path / "w", "test-1").step("one").entry()
     assert entry is not None
-    assert entry.output("o").read_text() == "s3cret/image/bin"
+    assert entry.output("o").read_text() == "s3cret-0 s3cret-1 s3cret-2 s3cret-3 /image/bin"
 
 
 def test_shared_folders_and_named_data_are_mounted_where_they_lie(
