@@ -12,6 +12,8 @@ from components.serving.errors import Refused
 from components.serving.operations import Array
 
 MAX_PIXELS = 2**24
+_GAP = 1
+"""Pixels between two images."""
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 
@@ -20,7 +22,7 @@ def layout(count: int, shape: tuple[int, ...], scale: int) -> tuple[int, int]:
     height, width, _ = _sizes(shape)
     columns = math.ceil(math.sqrt(count))
     lines = math.ceil(count / columns)
-    pixels = lines * height * columns * width * scale**2
+    pixels = (lines * (height + _GAP) - _GAP) * (columns * (width + _GAP) - _GAP) * scale**2
     if pixels > MAX_PIXELS:
         raise Refused(
             400, f"the picture would have {pixels} pixels, and {MAX_PIXELS} is the most; "
@@ -30,16 +32,21 @@ def layout(count: int, shape: tuple[int, ...], scale: int) -> tuple[int, int]:
 
 
 def to_png(images: Array, scale: int = 1) -> bytes:
-    """Lay images out in a grid, black where none is left; ``scale`` enlarges pixels."""
+    """Lay images out in a grid with white lines, black where none is left.
+
+    ``scale`` enlarges pixels, those of the lines too.
+    """
     from PIL import Image
 
     rows = np.rint(_channels_last(images).clip(0, 1) * 255).astype(np.uint8)
     count, height, width, channels = rows.shape
     lines, columns = layout(count, images.shape[1:], scale)
-    grid = np.zeros((lines * columns, height, width, channels), np.uint8)
-    grid[:count] = rows
-    grid = grid.reshape(lines, columns, height, width, channels).swapaxes(1, 2)
-    picture = grid.reshape(lines * height, columns * width, channels)
+    grid = np.full((lines * columns, height + _GAP, width + _GAP, channels), 255, np.uint8)
+    grid[:count, :height, :width] = rows
+    grid[count:, :height, :width] = 0
+    grid = grid.reshape(lines, columns, *grid.shape[1:]).swapaxes(1, 2)
+    picture = grid.reshape(lines * (height + _GAP), columns * (width + _GAP), channels)
+    picture = picture[:-_GAP, :-_GAP]
     picture = picture.repeat(scale, axis=0).repeat(scale, axis=1)
     out = io.BytesIO()
     Image.fromarray(picture[..., 0] if channels == 1 else picture).save(out, "PNG")

@@ -29,10 +29,12 @@ def test_sample_as_a_picture(app: App) -> None:
     )
     assert (status, headers["content-type"]) == (200, "image/png")
     grid = np.asarray(Image.open(io.BytesIO(body)))
-    assert grid.shape == (2 * 8 * 2, 3 * 8 * 2)
+    assert grid.shape == ((2 * 9 - 1) * 2, (3 * 9 - 1) * 2)
     want = np.rint(np.array(ask(app, "/sample", {"n": 5, "seed": 3})["images"]) * 255)
-    np.testing.assert_array_equal(grid[::2, ::2][8:, 8:16], want[4])
-    assert not grid[16:, 32:].any()  # nothing is left for the sixth place
+    np.testing.assert_array_equal(grid[::2, ::2][9:, 9:17], want[4])
+    assert (grid[16:18] == 255).all()  # one digit must not run into the next
+    assert (grid[:, 16:18] == 255).all()
+    assert not grid[18:, 36:].any()  # nothing is left for the sixth place
 
 
 @pytest.mark.parametrize("shape", [(6, 4), (1, 6, 4), (3, 6, 4), (6, 4, 3)])
@@ -102,5 +104,5 @@ def test_a_picture_too_large_is_refused_before_it_is_made(app: App) -> None:
     asked = {"n": 1024, "scale": 64}
     status, _, body = call(app, "/sample", asked, headers={"Accept": "image/png"})
     assert status == 400
-    assert "the picture would have 268435456 pixels" in json.loads(body)["error"]
+    assert "the picture would have 337383424 pixels" in json.loads(body)["error"]
     assert call(app, "/sample", asked)[0] == 200
