@@ -38,7 +38,8 @@ class KindSettings(NamedTuple):
     request as it is. What reaches MLflow and its store (MLFLOW_TRACKING_PASSWORD, AWS_...) is a
     secret, too, and then also of whoever fetches a model that is to be served.
 
-    A step on several nodes shares the claim ``work_claim`` with its pods.
+    A step on several nodes shares the claim ``work_claim`` with its pods; one that is tried again
+    keeps checkpoints there. Empty, it begins anew each time.
 
     A step that has not started ``start_deadline`` seconds after it could have is given up.
     ``poll`` is how many seconds pass between two looks at a run.

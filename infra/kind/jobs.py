@@ -51,8 +51,8 @@ def launcher(step: Step, given: Object, pod: Object, settings: KindSettings) -> 
     }
 
 
-def launcher_pod(pod: Object, settings: KindSettings) -> Object:
-    """What the launcher asks of Kubernetes: the folder that it shares with the pods."""
+def sharing(pod: Object, settings: KindSettings) -> Object:
+    """What a pod asks of Kubernetes, and the claim whose folders outlive it."""
     claim = {
         "constant": settings.work_claim,
         "mountPath": WORK,

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from infra.errors import SettingsError
 from infra.images.catalogue import IMAGES
 from infra.images.names import run_as
-from infra.kind import FETCHING, SERVING, KindSettings, jobs
+from infra.kind import FETCHING, SERVING, KindSettings, checkpoints, jobs
 from infra.kind.pods import pod
 from infra.kind.spec import Node, label_of, stamped
 from infra.plan import Plan, Request, Step
@@ -33,10 +33,13 @@ def lower(plan: Plan, settings: KindSettings, run_id: str) -> Request:
         **_environment(settings, images),
     }
 
+    kept = checkpoints.kept(plan, settings, run_id)
+
     def container(step: Step, given: Node) -> Node:
         found = {**given, "image": images[step.image]}
         commit = {"TREFOIL_GIT_COMMIT": commits[step.image]} if step.image in commits else {}
-        env = {**environment, **commit, **step.env, "TREFOIL_RUN_ID": run_id}
+        env = {**environment, **commit, **kept.get(step.name, {}), **step.env}
+        env["TREFOIL_RUN_ID"] = run_id
         found["env"] = [{"name": name, "value": value} for name, value in env.items()]
         if step.resources.accelerators:
             gpu = _gpu(step, settings)
@@ -47,7 +50,9 @@ def lower(plan: Plan, settings: KindSettings, run_id: str) -> Request:
 
     jobs.require_alone(plan)
     spec = stamped(plan, container)
-    executors = {label_of(spec, step): _pod(step, settings) for step in plan.steps}
+    executors = {
+        label_of(spec, step): _pod(step, settings, step.name in kept) for step in plan.steps
+    }
     platforms = {"kubernetes": {"deploymentSpec": {"executors": executors}}}
     given = {name: value for name, value in plan.parameters.items() if value is not None}
     run: dict[str, Any] = {
@@ -60,9 +65,9 @@ def lower(plan: Plan, settings: KindSettings, run_id: str) -> Request:
     return Request("kind", run_id, plan, body, tuple(_notes(plan, settings, images)))
 
 
-def _pod(step: Step, settings: KindSettings) -> Node:
+def _pod(step: Step, settings: KindSettings, keeps: bool) -> Node:
     found = pod(step, settings)
-    return jobs.launcher_pod(found, settings) if step.resources.nodes > 1 else found
+    return jobs.sharing(found, settings) if keeps or step.resources.nodes > 1 else found
 
 
 def price(_plan: Plan, _settings: KindSettings) -> float:
@@ -132,6 +137,7 @@ def _notes(plan: Plan, settings: KindSettings, images: Mapping[str, str]) -> Ite
     for name, image in images.items():
         if "@" not in image and ":" not in image.rpartition("/")[2]:
             yield f"the image {name} has no tag: the node runs whichever it has, or pulls latest"
+    yield from checkpoints.notes(plan, settings)
     for step in plan.steps:
         for platform in step.platforms.keys() - {"kubernetes"}:
             yield f"step {step.name}: its settings of {platform} have no effect here"

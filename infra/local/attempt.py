@@ -25,12 +25,26 @@ from infra.storage import remove
 from infra.values import typed
 
 FAILED, BAD_INPUT, TERMINATED = 1, 2, 143
-_RESTARTS = 20
-"""How often a step that ends by itself with code 143, as on a spot machine, is started again."""
 _ROOM = 1 << 16
 """Bytes free without which a disk is called full: a log and a few small files."""
 _TAIL = 15
 """How many of its last lines a failed step shows."""
+
+
+class Rules(NamedTuple):
+    """What a place does of itself with a step's attempts; these are this machine's.
+
+    A step that ends by itself with code 143, as on a spot machine, is started again ``restarts``
+    times beside its retries. Where a step is ``told``, it finds its name, its attempt and a folder
+    for checkpoints in its environment, and a file to say why it failed: another attempt is not
+    made where that would not help. Else it finds of these what its own environment names.
+    """
+
+    restarts: int = 20
+    told: bool = True
+
+
+HERE = Rules()
 
 
 class Outcome(NamedTuple):
@@ -60,8 +74,9 @@ class Attempts:
         directory: RunDirectory,
         context: Context,
         tell: Callable[[Event], None],
+        rules: Rules,
     ) -> None:
-        self._run_id, self._runner, self._grace = run_id, runner, grace
+        self._run_id, self._runner, self._grace, self._rules = run_id, runner, grace, rules
         self._directory = directory
         self._context, self._tell = context, tell
         self._stopping, self._over = threading.Event(), threading.Event()
@@ -73,14 +88,13 @@ class Attempts:
         """Fill in the command; what comes back runs the step and never raises."""
         place = self._directory.step(step.name)
         view = self._runner.view(step, place)
-        env = {
-            **self._context(),
-            **step.env,
-            "TREFOIL_RUN_ID": self._run_id,
+        own = {
             "TREFOIL_STEP": step.name,
             "TREFOIL_CHECKPOINTS": f"{view.root}/checkpoints/{key[:16]}",
             "TREFOIL_FAILURE": f"{view.root}/{place.failure.name}",
         }
+        env = {**self._context(), **step.env, "TREFOIL_RUN_ID": self._run_id}
+        env |= {name: own[name] for name in own if self._rules.told or name in env}
         command = Command(step, results, view)
         job = Job(step, place, command.argv(), env, command.reads)
         return lambda: self._run(job)
@@ -134,7 +148,7 @@ class Attempts:
             outcome = self._judge(job, ending, number)
             if outcome.state in ("succeeded", "cancelled") or outcome.final:
                 return outcome
-            if ending.code == TERMINATED and restarts < _RESTARTS:
+            if ending.code == TERMINATED and restarts < self._rules.restarts:
                 restarts += 1
             elif failures >= retry.limit:
                 return outcome
@@ -150,7 +164,7 @@ class Attempts:
         remove(job.place.work)
         (job.place.work / OUTPUTS).mkdir(parents=True)
         job.place.failure.unlink(missing_ok=True)
-        env = {**job.env, "TREFOIL_ATTEMPT": str(number)}
+        env = {**job.env, "TREFOIL_ATTEMPT": str(number)} if self._rules.told else job.env
         with self._lock:
             if self._over.is_set() or (self._stopping.is_set() and not job.step.always):
                 raise _Stopped

@@ -14,7 +14,7 @@ from typing import Any
 from infra import cache
 from infra.errors import TrefoilError, told
 from infra.local import LocalSettings
-from infra.local.attempt import Attempts, Outcome
+from infra.local.attempt import HERE, Attempts, Outcome, Rules
 from infra.local.ingredients import Ingredients
 from infra.local.rundir import RunDirectory
 from infra.local.runner import Runner
@@ -34,6 +34,7 @@ class Scheduler:
         runner: Runner,
         directory: RunDirectory,
         context: Context,
+        rules: Rules = HERE,
     ) -> None:
         self._steps = {step.name: step for step in request.plan.steps}
         self._waiting = list(request.plan.steps)
@@ -48,7 +49,7 @@ class Scheduler:
             queue.SimpleQueue()
         )
         self._attempts = Attempts(
-            request.run_id, runner, settings.grace, directory, context, self._news.put
+            request.run_id, runner, settings.grace, directory, context, self._news.put, rules
         )
         self._parallel = settings.parallel or max(2, os.cpu_count() or 1)
         self._running = 0

@@ -18,6 +18,7 @@ from infra.cache import Entry
 from infra.errors import ProviderError, TrefoilError, told
 from infra.history import Moment, moment
 from infra.local import LocalSettings
+from infra.local.attempt import Rules
 from infra.local.lower import lower
 from infra.local.rundir import RunDirectory
 from infra.local.runner import choose
@@ -45,18 +46,22 @@ class Execution:
         run_id: str,
         settings: LocalSettings,
         environment: Mapping[str, str],
+        rules: Rules,
         tell: Tell,
     ) -> None:
         """Begin, or go on; ``tell`` hears of each event in the thread that drives the run.
 
-        ``environment`` is laid under that of each step. Raises TrefoilError where it cannot begin.
+        ``environment`` is laid under that of each step, whose attempts go by the place's ``rules``.
+        Raises TrefoilError where it cannot begin.
         """
         request = lower(_here(plan), settings, run_id)
         runner = choose(settings, request.plan)
         if not self._directory.acquire():
             raise ProviderError(f"another rehearsal executes {run_id} just now; wait for its end")
         self._directory.write_request(request.body)
-        self._scheduler = Scheduler(request, settings, runner, self._directory, lambda: environment)
+        self._scheduler = Scheduler(
+            request, settings, runner, self._directory, lambda: environment, rules
+        )
         self._thread = threading.Thread(target=self._drive, args=(self._scheduler, tell))
         self._thread.start()
 

@@ -53,9 +53,10 @@ def judge(value: int, least: int, passed: OutputPath(bool)):
 
 @dsl.container_component
 def unsteady(out: Output[Artifact]):
-    """Fail the first time."""
+    """Fail the first time, and know it the second by what was kept."""
     return _python(
-        "if os.environ.get('TREFOIL_ATTEMPT') == '1': sys.exit('not yet')\n"
+        "kept = os.environ['TREFOIL_CHECKPOINTS']\n"
+        "if not os.path.exists(kept): os.makedirs(kept); sys.exit('not yet')\n"
         "open(a[0], 'w').write('at last')",
         out.path,
     )

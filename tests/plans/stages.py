@@ -13,8 +13,10 @@ open(size, "w").write(str(len(text)))
 """
 JUDGE = "import sys; open(sys.argv[2], 'w').write(sys.argv[1].lower())"
 UNSTEADY = """
-import os, sys
-if os.environ["TREFOIL_ATTEMPT"] == "1":
+import os, pathlib, sys
+kept = pathlib.Path(os.environ["TREFOIL_CHECKPOINTS"])
+if not kept.exists():
+    kept.mkdir(parents=True)
     sys.exit("not yet")
 print("at last")
 """

@@ -27,12 +27,15 @@ from infra.kind.emulator.runs import Run, fresh, moment_text
 from infra.kind.emulator.store import Store
 from infra.kind.metadata import SERVICE
 from infra.local import LocalSettings
+from infra.local.attempt import Rules
 from infra.plan import Event, Plan
 from infra.rehearsal.held import ask
 from infra.rehearsal.server import Answer, Call, answer
 from infra.storage import write_whole
 
 Document = dict[str, Any]
+_RULES = Rules(restarts=0, told=False)
+"""Of pods: whatever a step ends with uses up a retry, and nobody tells it what Trefoil would."""
 
 
 class World(NamedTuple):
@@ -201,7 +204,7 @@ class Kubeflow:
 
         name = str(run.kept["posted"]["display_name"])
         plan, environment = self._world.environment(run)
-        run.execution.start(plan, name, self._world.execution, environment, tell)
+        run.execution.start(plan, name, self._world.execution, environment, _RULES, tell)
         if run.kept.get("cancelling"):
             run.execution.cancel()
 

@@ -62,6 +62,12 @@ def environment(request: Request, label: str) -> dict[str, str]:
     return {each["name"]: each["value"] for each in containers(request)[label]["env"]}
 
 
+def told_where(request: Request) -> set[str]:
+    """Who is told where checkpoints are kept."""
+    labels = containers(request)
+    return {label for label in labels if "TREFOIL_CHECKPOINTS" in environment(request, label)}
+
+
 def equipped(plan: Plan, **resources: Any) -> Plan:
     """The plan as --gpu leaves it."""
     steps = tuple(
@@ -150,8 +156,28 @@ def test_a_step_finds_its_run_and_mlflow_in_its_environment() -> None:
         "TREFOIL_RUN_ID": "r-1",
         "MLFLOW_TRACKING_URI": "http://mlflow.kubeflow:5000",
         "MLFLOW_EXPERIMENT_NAME": "trefoil",
+        "TREFOIL_CHECKPOINTS": "/trefoil/work/r-1-train/checkpoints",
     }
     assert environment(lower(generative()), "exec-deploy")["TREFOIL_ON_HOST"] == "1"
+
+
+def test_checkpoints_of_a_step_that_is_tried_again_outlive_its_pod() -> None:
+    """An evicted pod takes its disk with it: hours of training would begin anew."""
+    kept = told_where(lower(generative()))
+    assert kept == {"exec-train"}
+    mounts = pods(lower(generative()))["exec-train"]["pvcMount"]
+    assert [(each["constant"], each["mountPath"]) for each in mounts] == [
+        ("trefoil-work", "/trefoil/work")
+    ]
+
+
+def test_without_a_claim_a_retry_starts_anew_and_says_so() -> None:
+    """A claim that the cluster does not have would keep the pod from ever starting."""
+    request = lower(generative(), SETTINGS._replace(work_claim=""))
+    assert told_where(request) == set()
+    assert "pvcMount" not in pods(request)["exec-train"]
+    words = "step train: a retry starts anew, for the setting work_claim is empty"
+    assert words in request.notes
 
 
 @pytest.mark.parametrize(
