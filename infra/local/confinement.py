@@ -19,6 +19,14 @@ _STEERING = {
     "DOCKER_CUSTOM_HEADERS", "DOCKER_HOST", "DOCKER_TLS", "DOCKER_TLS_VERIFY",
 }  # fmt: skip
 """Variables that docker's own client goes by; a step's must not lead it astray."""
+_OF_MLFLOW = (
+    "MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN",
+    "MLFLOW_TRACKING_INSECURE_TLS", "MLFLOW_S3_ENDPOINT_URL",
+    "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_REGION",
+    "AWS_DEFAULT_REGION", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3",
+    "AZURE_STORAGE_CONNECTION_STRING", "AZURE_STORAGE_ACCESS_KEY",
+)  # fmt: skip
+"""The person's own variables that a server of MLflow and its store let in by: none is a file's."""
 _LOCAL = ("127.0.0.1", "localhost", "::1")
 
 
@@ -42,9 +50,16 @@ def confinement(job: Job, settings: LocalSettings) -> Iterator[str]:
 
 
 def variables(env: Mapping[str, str]) -> Iterator[str]:
-    """Its environment. Values are the client's to know: a command line is for everyone to read."""
+    """Its environment, with the person's credentials where it has a server of MLflow to reach.
+
+    Values are the client's to know: a command line is for everyone to read.
+    """
     for name, value in env.items():
         yield from ("--env", f"{name}={value}" if name in _STEERING else name)
+    if urlsplit(env.get("MLFLOW_TRACKING_URI", "")).hostname:
+        for name in _OF_MLFLOW:
+            if name in os.environ and name not in env:
+                yield from ("--env", name)
 
 
 def of_client(env: Mapping[str, str]) -> dict[str, str]:

@@ -129,6 +129,31 @@ def test_values_of_the_environment_are_not_on_its_command_line(
     assert entry.output("o").read_text() == "s3cret-0 s3cret-1 s3cret-2 s3cret-3 /image/bin"
 
 
+@pytest.mark.parametrize(
+    ("address", "seen"),
+    [
+        ("https://mlflow.test", "hunter2 key own"),
+        ("sqlite:////w/mlflow.db", "- - own"),
+        ("", "- - own"),
+    ],
+)
+def test_credentials_reach_the_container_that_has_a_server_to_reach(
+    docker: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, address: str, seen: str
+) -> None:
+    """A step that registers would be refused; any other has no use for them."""
+    monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", "hunter2")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "key")
+    monkeypatch.setenv("AWS_REGION", "persons")
+    names = ["MLFLOW_TRACKING_PASSWORD", "AWS_SECRET_ACCESS_KEY", "AWS_REGION"]
+    script = f"open(place['o'], 'w').write(' '.join(os.environ.get(n, '-') for n in {names}))"
+    env = {"MLFLOW_TRACKING_URI": address.replace("/w/", f"{tmp_path}/w/")} if address else {}
+    run(tmp_path / "w", step("one", script, makes=["o"], env={"AWS_REGION": "own"}), env=env)
+    entry = RunDirectory(tmp_path / "w", "test-1").step("one").entry()
+    assert entry is not None
+    assert entry.output("o").read_text() == seen
+    assert "hunter2" not in (docker / "calls.jsonl").read_text()
+
+
 def test_shared_folders_and_named_data_are_mounted_where_they_lie(
     docker: Path, tmp_path: Path
 ) -> None:
