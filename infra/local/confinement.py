@@ -9,8 +9,9 @@ from urllib.parse import urlsplit
 
 from infra.errors import SettingsError
 from infra.local import LocalSettings
+from infra.local.outside import DATA, paths
 from infra.local.runner import Job
-from infra.plan import Constant, Step
+from infra.plan import Step
 from infra.values import quantity
 
 STEP, INPUTS = "/trefoil/step", "/trefoil/inputs"
@@ -86,9 +87,8 @@ def _mounts(job: Job) -> Iterator[tuple[str, str, str]]:
     for folder in _shared(job.env):
         folder.mkdir(parents=True, exist_ok=True)
         yield str(folder), str(folder), ""
-    for source in job.step.inputs.values():
-        if isinstance(source, Constant) and isinstance(source.value, str) and _data(source.value):
-            yield source.value, source.value, ",readonly"
+    if data := paths(job.step).get(DATA):
+        yield data, data, ",readonly"
 
 
 def _shared(env: Mapping[str, str]) -> Iterator[Path]:
@@ -102,11 +102,6 @@ def _shared(env: Mapping[str, str]) -> Iterator[Path]:
 def _csv(key: str, value: str) -> str:
     """One field of ``--mount``, which docker reads as CSV."""
     return '"{}={}"'.format(key, value.replace('"', '""'))
-
-
-def _data(value: str) -> bool:
-    """Whether a parameter names data of this machine, as ``--data PATH`` does."""
-    return os.path.isabs(value) and value != "/" and os.path.exists(value)  # noqa: PTH110, PTH117
 
 
 def _shm(step: Step) -> str:

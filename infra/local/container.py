@@ -2,7 +2,7 @@
 
 The step sees its own directory at /trefoil/step, writable, and each input at /trefoil/inputs/NAME,
 read-only. Folders that a run shares (the tracking spool, MLflow's database where it is a file of
-the workspace) and data that a parameter names by absolute path are mounted where they lie.
+the workspace) and the data that --data names are mounted where they lie; nothing else is.
 
 A step that acts on this machine itself says so by TREFOIL_ON_HOST in its environment, as our
 deploy does: a server it starts would end with its container. It runs as a process.

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from infra.binding import bound
 from infra.errors import SettingsError, UnsupportedError
 from infra.local import ON_HOST, LocalSettings
+from infra.local.outside import DATA, imported, paths
 from infra.plan import (
     Constant,
     Json,
@@ -39,7 +40,7 @@ def lower(plan: Plan, settings: LocalSettings, run_id: str) -> Request:
         "runner": settings.runner,
     }
     notes = _notes_of_processes if settings.runner == "process" else _notes_of_containers
-    return Request("local", run_id, whole, body, notes(plan))
+    return Request("local", run_id, whole, body, notes(whole))
 
 
 def ground(_settings: LocalSettings) -> dict[str, str]:
@@ -69,7 +70,15 @@ def _refuse_accelerators(plan: Plan) -> None:
 def _notes_of_containers(plan: Plan) -> tuple[str, ...]:
     own = [step.name for step in plan.steps if ON_HOST in step.env]
     here = [f"step {name} acts on this machine: it runs here, not in its image" for name in own]
-    return (*here, *_without_effect(plan, {"activeDeadlineSeconds", "emptyDirMounts"}))
+    unseen = [
+        f"step {step.name}: its container does not see {path} ({name}); hand it in as --data, or "
+        "by dsl.importer"
+        for step in plan.steps
+        if ON_HOST not in step.env
+        for name, path in paths(step).items()
+        if name != DATA
+    ]
+    return (*here, *unseen, *_without_effect(plan, {"activeDeadlineSeconds", "emptyDirMounts"}))
 
 
 def _without_effect(plan: Plan, known: set[str]) -> Iterator[str]:
@@ -97,6 +106,4 @@ def _look_at_imports(step: Step) -> None:
     """See that what a step imports is there, as far as it is known before the run."""
     for source in imports_of(step):
         if isinstance(source.uri, Constant):
-            from infra.local.outside import imported
-
             imported(as_text(source.uri.value), f"step {step.name}")

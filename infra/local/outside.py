@@ -1,10 +1,29 @@
-"""Where an artefact from outside the pipeline (dsl.importer) lies on this machine."""
+"""What a pipeline takes from this machine: data (--data) and artefacts (dsl.importer)."""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from infra.errors import InputError, UnsupportedError
+from infra.plan import Constant, Secret, Step
+
+DATA = "data"
+"""The input by which a step is told of data."""
+
+
+def paths(step: Step) -> dict[str, str]:
+    """Which values of a step of a lowered plan are paths of this machine, by input."""
+    given = {
+        name: str(source.value)
+        for name, source in step.inputs.items()
+        if isinstance(source, Constant) and not isinstance(source, Secret)
+    }
+    return {
+        name: text
+        for name, text in given.items()
+        if os.path.isabs(text) and text != "/" and os.path.exists(text)  # noqa: PTH110, PTH117
+    }
 
 
 def imported(uri: str, who: str) -> Path:

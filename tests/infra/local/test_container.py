@@ -172,6 +172,19 @@ def test_shared_folders_and_named_data_are_mounted_where_they_lie(
     assert f'type=bind,"source={quoted}","target={quoted}",readonly' in mounts
 
 
+def test_a_path_that_is_not_data_is_not_mounted_but_told_of(docker: Path, tmp_path: Path) -> None:
+    """A word of a command that happens to be a path must not lay this machine over the image."""
+    one = step("one", makes=["o"], given={"shell": "/bin/sh", "n": 3, "data": "digits"})
+    request = providers.get("local").lower(
+        Plan("test", (one,)), LocalSettings(str(tmp_path / "w"), runner="docker"), "test-1"
+    )
+    (note,) = request.notes
+    assert note.startswith("step one: its container does not see /bin/sh (shell)")
+    run(tmp_path / "w", one)
+    (mount,) = option(calls(docker, "run")[0], "--mount")
+    assert mount.endswith('"target=/trefoil/step"')
+
+
 def test_a_step_that_acts_on_this_machine_runs_here(docker: Path, tmp_path: Path) -> None:
     one = step("deploy", makes=["o"], env={"TREFOIL_ON_HOST": "1"})
     assert states(run(tmp_path / "w", one._replace(image="nowhere")))[""] == "succeeded"
