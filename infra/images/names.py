@@ -8,6 +8,7 @@ from typing import Protocol
 from infra.errors import InputError
 from infra.images import revision
 from infra.images.catalogue import CONTENTS, IMAGES, ROOT
+from infra.images.record import Built
 
 
 class Settings(Protocol):
@@ -43,6 +44,19 @@ def run_as(named: Iterable[str], settings: Settings) -> tuple[dict[str, str], di
     front = f"{settings.registry.rstrip('/')}/" if settings.registry else ""
     found |= {name: f"{front}{name}:{tag}" for name in ours}
     return found, dict.fromkeys(ours, commit) if commit else {}
+
+
+def require_this_code(built: Built) -> None:
+    """See that an image was made of this code. Raises InputError; says nothing without git."""
+    try:
+        tag = revision.of(ROOT, CONTENTS).tag
+    except InputError:
+        return
+    if built.tag.removesuffix("-cuda") != tag:
+        raise InputError(
+            f"the image {built.reference} is not of this code, which is {tag}, and its steps "
+            "would be recorded as if it were; build it again: python -m pipelines image build"
+        )
 
 
 def _this_code() -> tuple[str, str]:

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from infra import docker, images
 from infra.errors import InputError, ProviderError
+from infra.images.names import require_this_code
 from infra.local import ON_HOST, LocalSettings
 from infra.local.confinement import INPUTS, STEP, confinement, of_client, variables
 from infra.local.ending import Ending
@@ -127,9 +128,14 @@ class Container:
 
 
 def _images(plan: Plan, workspace: Path) -> dict[str, str]:
-    """The ID of each image that steps name: of ours the one built last, of others as tagged."""
+    """The ID of each image that steps name: of ours the one built last, of others as tagged.
+
+    Raises InputError where one is not here, or is ours and of other code.
+    """
     named = dict.fromkeys(step.image for step in plan.steps if ON_HOST not in step.env)
     built = {name: images.find(workspace, name) for name in named}
+    for each in filter(None, built.values()):
+        require_this_code(each)
     known = {name: found.id if found else name for name, found in built.items()}
     ids = docker.identities(known.values())
     if missing := [name for name in named if known[name] not in ids]:

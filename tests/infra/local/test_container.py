@@ -16,6 +16,8 @@ import pytest
 
 from infra import provider as providers
 from infra.errors import InputError, ProviderError
+from infra.images import Built, record, revision
+from infra.images.revision import Revision
 from infra.local import LocalSettings
 from infra.local.rundir import RunDirectory
 from infra.plan import Event, Plan, Resources, Step
@@ -234,6 +236,21 @@ def test_an_image_that_is_not_here_is_named_before_anything_runs(
     with pytest.raises(InputError, match=r"the image mine:1 is not here, and none is pulled"):
         run(tmp_path / "w", step("one", makes=["o"]), other)
     assert not (tmp_path / "w" / "runs").exists()
+
+
+def test_an_image_of_other_code_is_refused_before_anything_runs(
+    docker: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The run would be recorded under this code's commit, and be of another."""
+    workspace = tmp_path / "w"
+    monkeypatch.setattr(revision, "of", lambda *_: Revision("0123abc", "0123abcdef"))
+    for tag in ("0123abc", "0123abc-cuda"):
+        record.remember(workspace, Built("python", ID, tag, "0123abcdef", 1.0))
+        (docker / "images").write_text(f"{ID} {ID}\n")
+        assert states(run(workspace, step("one", makes=["o"])))[""] == "succeeded"
+    record.remember(workspace, Built("python", ID, "0123abc-77", "0123abcdef+dirty", 1.0))
+    with pytest.raises(InputError, match="python:0123abc-77 is not of this code, which is 0123abc"):
+        run(workspace, step("one", makes=["o"]))
 
 
 def test_without_a_daemon_or_docker_it_says_so(
