@@ -26,9 +26,8 @@ _KINDS = {
     "mapping": "a table of names and values",
 }  # fmt: skip
 OF_A_STEP = {
-    "ATTEMPT", "CHECKPOINTS", "FAILURE", "GIT_COMMIT", "MODEL_NAME", "MODEL_VERSION", "ON_HOST",
-    "PLAN_DIGEST", "PROVIDER", "RUN_ID", "SERVER_IMAGE", "SERVING", "STEP", "TRACKING",
-    "TRAINER_IMAGE",
+    "ATTEMPT", "CHECKPOINTS", "FAILURE", "GIT_COMMIT", "ON_HOST", "PLAN_DIGEST", "PROVIDER",
+    "RUN_ID", "SERVER_IMAGE", "SERVING", "STEP", "TRACKING", "TRAINER_IMAGE",
 }  # fmt: skip
 """What a step's environment holds by ``components.contract``: a pipeline may be started in one."""
 
