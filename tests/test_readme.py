@@ -21,6 +21,7 @@ import httpx
 import pytest
 
 from components import contract
+from components.serving.calls import _TAKES
 from infra import provider as providers
 from infra.local import LocalSettings
 from pipelines.settings import OF_A_STEP as NAMES
@@ -109,6 +110,13 @@ def test_what_it_serves_answers_the_readmes_curl_with_a_picture(ground: Ground) 
     assert answer.status_code == 200
     assert answer.headers["content-type"] == "image/png"
     assert answer.content.startswith(b"\x89PNG")
+
+
+def test_what_an_operation_takes_is_what_the_readme_says() -> None:
+    """Whoever writes a client reads no other list of the fields."""
+    rows = re.findall(r"^\| `/(\w+)` \| (.*?) \|", README, re.MULTILINE)
+    said = {name: set(re.findall(r"`(\w+)`", fields)) for name, fields in rows}
+    assert said == {name: takes - {"operation", "scale"} for name, takes in _TAKES.items()}
 
 
 @pytest.mark.parametrize("row", TABLED)
