@@ -13,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import subprocess
+import threading
 from pathlib import Path
 
 from infra import docker, images
@@ -28,6 +29,7 @@ from infra.plan import Plan, Step
 
 _LABEL = "trefoil.step"
 _NOT_STARTED, _NOT_RUNNABLE, _NOT_FOUND, _KILLED = 125, 126, 127, 137
+_POLL = 0.1
 
 
 class Containers:
@@ -91,10 +93,12 @@ class Container:
     ) -> None:
         self._client, self._name, self._job = client, name, job
         self._log, self._leaving = job.place.log(number), leaving
+        self._over = threading.Event()
 
     def wait(self) -> Ending:
         """Wait for its end, say what docker knows of it, and have it removed meanwhile."""
         ending = self._client.wait()
+        self._over.set()
         reason = self._reason(ending.code)
         self._leaving.append(
             subprocess.Popen(
@@ -107,8 +111,15 @@ class Container:
         return ending._replace(reason=reason, cpu_seconds=None, peak_mb=None)
 
     def terminate(self) -> None:
-        """Send SIGTERM: the client hands it on."""
-        self._client.terminate()
+        """Send SIGTERM, in a thread: until the container has begun, nobody is there to take it."""
+        threading.Thread(target=self._terminate, daemon=True).start()
+
+    def _terminate(self) -> None:
+        while not self._over.is_set():
+            with contextlib.suppress(ProviderError):
+                if docker.attempt("kill", "--signal", "TERM", self._name).returncode == 0:
+                    return
+            self._over.wait(_POLL)
 
     def kill(self) -> None:
         """End the container at once; the client ends with it."""

@@ -2,15 +2,18 @@
 
 Paths of mounts are put back to where they lie. ``FAKE_DOCKER`` is the folder with calls.jsonl;
 ``images`` in it lists what is there, ``behaviour`` (exit code, then what docker says) overrides the
-next container.
+next container, and one is created but not started while there is ``held``. As the real client does,
+this one hands SIGTERM on to a container that has started, and to no other.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 _FLAGS = {"--init"}
@@ -29,7 +32,18 @@ def main() -> int:
     if words[:2] == ["container", "inspect"]:
         print((home / "state").read_text())
         return 0
+    if words[0] == "kill":
+        return _kill(home, words)
     return _run(home, words[1:]) if words[0] == "run" else 0
+
+
+def _kill(home: Path, words: list[str]) -> int:
+    if not (home / "running").exists():
+        print(f"Error response from daemon: {words[-1]} is not running", file=sys.stderr)
+        return 1
+    number = signal.SIGTERM if "TERM" in words else signal.SIGKILL
+    os.kill(int((home / "running").read_text()), number)
+    return 0
 
 
 def _image(home: Path, name: str) -> int:
@@ -59,7 +73,15 @@ def _run(home: Path, words: list[str]) -> int:
         name, equals, value = given.partition("=")
         env[name] = _put_back(value if equals else os.environ[name], back)
     argv = [_put_back(word, back) for word in words[1:]]
-    return subprocess.run([sys.executable, *argv[1:]], env=env, check=False).returncode
+    signal.signal(signal.SIGTERM, lambda *_: None)
+    while (home / "held").exists():
+        time.sleep(0.01)
+    with subprocess.Popen([sys.executable, *argv[1:]], env=env) as container:
+        (home / "pid").write_text(str(container.pid))
+        (home / "pid").rename(home / "running")
+        ended = container.wait()
+    (home / "running").unlink(missing_ok=True)
+    return ended if ended >= 0 else 128 - ended
 
 
 def _put_back(word: str, back: dict[str, str]) -> str:

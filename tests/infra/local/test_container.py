@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import stat
 import sys
 from pathlib import Path
@@ -21,6 +22,7 @@ from infra.images.revision import Revision
 from infra.local import LocalSettings
 from infra.local.rundir import RunDirectory
 from infra.plan import Event, Plan, Resources, Step
+from tests.infra.local.driven import Drive, made_drive  # noqa: F401
 from tests.infra.local.driving import said, states, step
 
 ID = "sha256:" + "a" * 64
@@ -154,6 +156,22 @@ def test_credentials_reach_the_container_that_has_a_server_to_reach(
     assert entry is not None
     assert entry.output("o").read_text() == seen
     assert "hunter2" not in (docker / "calls.jsonl").read_text()
+
+
+def test_a_stop_between_create_and_start_is_not_lost(
+    docker: Path, tmp_path: Path, drive: Drive
+) -> None:
+    """The client hands a signal to a container that runs; a training would begin unasked."""
+    ready = tmp_path / "ready"
+    waits = f"open({str(ready)!r}, 'w').close(); time.sleep(60)"
+    (docker / "held").touch()
+    driven = drive([{"name": "train", "script": waits}], runner="docker", grace=50.0)
+    driven.wait_for(lambda: (docker / "calls.jsonl").exists() and bool(calls(docker, "run")))
+    driven.end(signal.SIGTERM)
+    driven.wait_for(lambda: bool(calls(docker, "kill")))
+    (docker / "held").unlink()
+    assert driven.states() == {"": "cancelled", "train": "cancelled"}
+    assert {tuple(option(words, "--signal")) for words in calls(docker, "kill")} == {("TERM",)}
 
 
 def test_shared_folders_and_named_data_are_mounted_where_they_lie(
