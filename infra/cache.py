@@ -7,6 +7,7 @@ verified, file by file, each time it is used; a damaged one is removed and the s
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import hashlib
 import json
@@ -70,7 +71,8 @@ def unseal(directory: Path, step_key: str) -> tuple[Entry | None, str]:
         if manifest["key"] != step_key:
             return None, ""
         for name, files in manifest["outputs"].items():
-            if wrong := difference(directory / OUTPUTS / name, files):
+            place = directory / OUTPUTS / name
+            if wrong := difference(place, files) if place.exists() else ".":
                 return None, name if wrong == "." else f"{name}/{wrong}"
         return _entry(directory, manifest["values"], manifest["outputs"]), ""
     except (FileNotFoundError, NotADirectoryError):
@@ -94,6 +96,7 @@ class StepCache:
             return None, ""
         try:
             entry, wrong = unseal(place, step_key)
+            wrong = wrong or ("" if entry else MANIFEST)  # it is gone, or another key's
             if wrong and not self._discard(place, os.fstat(seen)):
                 return self.find(step_key)
             return entry, wrong
@@ -104,15 +107,17 @@ class StepCache:
         """Move a sealed directory in. Where another run was first, theirs is used."""
         place = self._place(step_key)
         place.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            directory.rename(place)
-        except OSError:
-            entry, _ = self.find(step_key)
+        while True:
+            try:
+                directory.rename(place)
+                return read(place)
+            except OSError as error:
+                if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                    raise
+            entry, _ = self.find(step_key)  # a damaged one it removes, and perhaps a third comes
             if entry is not None:
                 remove(directory)
                 return entry
-            directory.rename(place)
-        return read(place)
 
     def _discard(self, place: Path, seen: os.stat_result) -> bool:
         """Remove a damaged entry; False where another run has put a whole one in its place."""

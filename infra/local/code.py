@@ -38,6 +38,9 @@ class _Fact(TypedDict):
     packages: list[str]
 
 
+_SHAPE: dict[str, type] = {"stat": list, "digest": str, "modules": list, "packages": list}
+
+
 @functools.cache
 def environment() -> str:
     """Digest of the interpreter's version and of every distribution installed beside it."""
@@ -55,10 +58,7 @@ class Sources:
     def __init__(self, root: Path, memory: Path) -> None:
         self._root, self._memory = root, memory
         self._changed = False
-        try:
-            self._facts: dict[str, _Fact] = json.loads(memory.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            self._facts = {}
+        self._facts = _remembered(memory)
 
     def of(self, command: list[str]) -> dict[str, str]:
         """Map each file that ``command`` runs to its SHA-256, by its path in the project."""
@@ -144,6 +144,22 @@ class Sources:
             self._facts[str(file)] = fact
             self._changed = True
         return fact
+
+
+def _remembered(memory: Path) -> dict[str, _Fact]:
+    """The facts that are whole; where the file is not, they are read anew."""
+    try:
+        found = json.loads(memory.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    facts = found.items() if isinstance(found, dict) else ()
+    return {file: fact for file, fact in facts if _is_fact(fact)}
+
+
+def _is_fact(found: object) -> bool:
+    return isinstance(found, dict) and all(
+        isinstance(found.get(name), kind) for name, kind in _SHAPE.items()
+    )
 
 
 def _without_options(arguments: list[str]) -> list[str]:

@@ -23,7 +23,8 @@ def made(place: Path, text: str = "content") -> Path:
     (place / OUTPUTS / "model").mkdir(parents=True)
     (place / OUTPUTS / "model" / "weights").write_text(text)
     (place / OUTPUTS / "file").write_text(text)
-    seal(place, KEY, ["model", "file"], {"score": 0.5})
+    (place / OUTPUTS / "empty").mkdir()
+    seal(place, KEY, ["model", "file", "empty"], {"score": 0.5})
     return place
 
 
@@ -45,6 +46,7 @@ def test_what_was_kept_is_found(tmp_path: Path) -> None:
     assert (found, wrong) == (kept, "")
     assert kept.values == {"score": 0.5}
     assert (kept.output("model") / "weights").read_text() == "content"
+    assert kept.output("empty").is_dir()
     assert not (tmp_path / "step").exists()
 
 
@@ -66,6 +68,9 @@ DAMAGE: list[tuple[Callable[[Path], object], str]] = [
     (lambda place: (place / MANIFEST).write_text("{"), MANIFEST),
     (lambda place: (place / MANIFEST).write_text("[]"), MANIFEST),
     (lambda place: (place / MANIFEST).write_text(json.dumps({"key": KEY})), MANIFEST),
+    (lambda place: (place / MANIFEST).unlink(), MANIFEST),
+    (lambda place: seal(place, "0" * 64, [], {}), MANIFEST),
+    (lambda place: (place / OUTPUTS / "empty").rmdir(), "empty"),
 ]
 
 
@@ -141,6 +146,25 @@ def test_two_that_meet_one_damaged_entry_at_once_both_have_one_in_the_end(
         one, two = pool.map(run, ["two", "three"])
     assert one == two
     assert _weights(one.directory).read_text() == "content"
+
+
+def test_a_third_that_comes_between_is_used_as_well(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The place was taken, then free, then taken again: a rename onto a full folder fails."""
+    cache = StepCache(tmp_path / "cache")
+    _weights(cache.keep(made(tmp_path / "one"), KEY).directory).unlink()
+    thirds = list[Entry]()
+
+    def meanwhile(step_key: str) -> tuple[Entry | None, str]:
+        found = StepCache.find(cache, step_key)
+        if not thirds:
+            thirds.append(StepCache(tmp_path / "cache").keep(made(tmp_path / "three"), KEY))
+        return found
+
+    monkeypatch.setattr(cache, "find", meanwhile)
+    assert cache.keep(made(tmp_path / "two", "second"), KEY) == thirds[0]
+    assert not (tmp_path / "two").exists()
 
 
 def test_who_comes_second_replaces_what_is_damaged(tmp_path: Path) -> None:

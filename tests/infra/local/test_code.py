@@ -202,8 +202,11 @@ def test_a_file_that_appears_where_an_import_looks_counts(project: Path) -> None
     assert "json.py" in files(project, "python", "-m", "steps.train")
 
 
-def test_a_damaged_memory_is_made_anew(project: Path) -> None:
-    (project / "memory.json").write_text("{")
+@pytest.mark.parametrize("damage", ["{", "[]", "null", '{"FILE": 3}', '{"FILE": {"stat": []}}'])
+def test_a_damaged_memory_is_made_anew(project: Path, damage: str) -> None:
+    """It only spares work: no run may end for it."""
+    text = damage.replace("FILE", str(project / "steps/other.py"))
+    (project / "memory.json").write_text(text)
     assert files(project, "python", "-m", "steps.other") == {"steps/__init__.py", "steps/other.py"}
 
 
