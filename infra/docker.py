@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
+from infra import group
 from infra.errors import ProviderError
 
 _NOTHING: Mapping[str, str] = MappingProxyType({})
@@ -57,15 +58,8 @@ def follow(
     Raises ProviderError with its last lines where it fails.
     """
     last: deque[str] = deque(maxlen=_TOLD)
-    with subprocess.Popen(
-        [program(), *words],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        errors="replace",
-        env={**os.environ, **environment},
-    ) as process:
+    argv, environment = [program(), *words], {**os.environ, **environment}
+    with group.started(argv, subprocess.DEVNULL, environment) as process:
         for line in process.stdout or ():
             text = _COLOUR.sub("", line).rstrip()
             if text:

@@ -8,6 +8,7 @@ import subprocess
 import threading
 from collections.abc import Callable
 
+from infra import group
 from infra.errors import InputError, ProviderError
 from infra.kind.cluster import CONTEXT
 
@@ -49,16 +50,14 @@ def kubectl(*words: str, timeout: float = 60.0, text: str = "") -> str:
 def follow(*argv: str, timeout: float, say: Say, text: str = "") -> None:
     """Run a tool that takes minutes and pass on its lines as they come. Raises ToolFailed."""
     _require(argv[0])
-    with subprocess.Popen(
-        argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    ) as process:
+    with group.started(argv, subprocess.PIPE) as process:
         assert process.stdin is not None  # noqa: S101  we asked for both
         assert process.stdout is not None  # noqa: S101
         late = threading.Event()
 
         def end() -> None:
             late.set()
-            process.kill()
+            group.kill(process)
 
         timer = threading.Timer(timeout, end)
         timer.start()

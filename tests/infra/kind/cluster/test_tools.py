@@ -6,6 +6,7 @@ import pytest
 
 from infra.errors import InputError
 from infra.kind.cluster import tools
+from tests.infra.local.driven import ends
 
 
 def test_a_tool_that_hangs_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -17,6 +18,14 @@ def test_a_tool_that_hangs_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(tools.ToolFailed, match=words):
         tools.follow("sh", "-c", "echo now; exec sleep 60", timeout=0.2, say=lines.append)
     assert lines == ["    now"]
+
+
+def test_what_a_hanging_tool_has_started_is_ended_with_it() -> None:
+    """A credential helper that holds the pipe would keep the command waiting past any limit."""
+    lines: list[str] = []
+    with pytest.raises(tools.ToolFailed, match="took more than"):
+        tools.follow("sh", "-c", "sleep 600 & echo $!; wait", timeout=0.2, say=lines.append)
+    assert ends(int(lines[0]))
 
 
 def test_only_the_last_lines_are_told_and_no_line_is_endless() -> None:
