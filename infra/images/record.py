@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from infra.errors import InputError
-from infra.storage import write_whole
+from infra.storage import locked, write_whole
 
 _FILE = "images.json"
 
@@ -42,10 +42,10 @@ def find(workspace: Path, name: str) -> Built | None:
 def remember(workspace: Path, built: Built) -> None:
     """Note an image, instead of what was known of its name. Raises InputError."""
     file = workspace / _FILE
-    known = _read(file) | {built.name: built}
-    workspace.mkdir(parents=True, exist_ok=True)
-    rows = {name: each._asdict() for name, each in sorted(known.items())}
-    write_whole(file, json.dumps(rows, indent=2) + "\n")
+    with locked(workspace / "images.lock"):  # two may be built at once
+        known = _read(file) | {built.name: built}
+        rows = {name: each._asdict() for name, each in sorted(known.items())}
+        write_whole(file, json.dumps(rows, indent=2) + "\n")
 
 
 def _read(file: Path) -> dict[str, Built]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,14 @@ def test_the_newest_build_of_a_name_is_found(tmp_path: Path) -> None:
         record.remember(tmp_path / "new", built)
     assert images.find(tmp_path / "new", "trefoil-trainer") == newer
     assert images.find(tmp_path / "new", "trefoil-server") == server
+
+
+def test_images_that_are_built_at_once_are_all_known(tmp_path: Path) -> None:
+    """Each adds itself to what it has read, and would write over what came between."""
+    names = [f"image-{number}" for number in range(40)]
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda name: record.remember(tmp_path, TRAINER._replace(name=name)), names))
+    assert [name for name in names if images.find(tmp_path, name) is None] == []
 
 
 def test_what_was_never_built_is_not_found(tmp_path: Path) -> None:
