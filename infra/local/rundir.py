@@ -36,6 +36,9 @@ _CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
 _GONE = "the process of this run is gone; give the same command again to finish it"
 
+_PATIENCE = 200
+"""Milliseconds for what another process is in the middle of."""
+
 
 class StepDirectory:
     """Where one step of a run keeps what it needs."""
@@ -131,15 +134,22 @@ class RunDirectory:
         self._lock = None
 
     def driver(self) -> int | None:
-        """Pid of the process that drives the run now, if one does."""
-        try:
-            with (self.root / "lock").open(encoding="utf-8") as lock:
-                try:
+        """Pid of the process that drives the run now, if one does.
+
+        One that has only just taken the lock is waited for until it has written its pid.
+        """
+        for _ in range(_PATIENCE):
+            try:
+                with (self.root / "lock").open(encoding="utf-8") as lock:
                     fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-                except BlockingIOError:
-                    return int(lock.read() or 0) or None
-        except FileNotFoundError:
-            return None
+                    return None
+            except FileNotFoundError:
+                return None
+            except BlockingIOError:
+                pid = int((self.root / "lock").read_text(encoding="utf-8") or 0)
+            if pid and _lives(pid):  # else it is that of the driver before
+                return pid
+            time.sleep(0.001)
         return None
 
     def record(self, event: Event, **extra: Json) -> None:
@@ -216,9 +226,19 @@ class RunDirectory:
         return found
 
 
+def _lives(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass  # it is another person's
+    return True
+
+
 def _taken(lock: IO[str]) -> bool:
     """Take the lock, unless a driver holds it: one that only looks lets go in a moment."""
-    for _ in range(200):
+    for _ in range(_PATIENCE):
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             return True

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -37,3 +40,23 @@ def test_a_run_that_a_person_names_is_not_looked_for_elsewhere(
     run(tmp_path, step("one"), run_id="r")
     assert verbs.main(["status", "../../runs/r"]) == 2
     assert "'../../runs/r' cannot name what lies in" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("left", [False, True])
+def test_a_driver_that_has_not_yet_written_its_pid_is_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, left: bool
+) -> None:
+    """A cancel would find nobody to end, or end whoever has the number of a driver long gone."""
+    gone = subprocess.Popen(["true"])
+    gone.wait()
+    directory = RunDirectory(tmp_path, "r")
+    directory.root.mkdir(parents=True)
+    file = directory.root / "lock"
+    file.write_text(str(gone.pid) if left else "")
+    monkeypatch.setattr(
+        "infra.local.rundir.time.sleep", lambda _: file.write_text(str(os.getpid()))
+    )
+    with file.open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        assert directory.driver() == os.getpid()
+    assert directory.driver() is None
