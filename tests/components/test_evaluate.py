@@ -16,7 +16,7 @@ import torch
 
 from components import evaluate, prepare, train
 from training.errors import InputError
-from training.metrics import METRICS
+from training.metrics import ANCHORS, METRICS
 
 ROOT = Path(__file__).parents[2]
 TINY: dict[str, object] = {
@@ -71,7 +71,7 @@ def test_a_model_is_judged_beside_its_anchors(place: Path, tmp_path: Path) -> No
     assert found["features"] == "digits-cnn-v1"
     assert found["champion"] is None
     assert found["metrics"].keys() == METRICS.keys()
-    assert found["anchors"].keys() == {"real", "gmm", "pixels", "uniform"}
+    assert found["anchors"].keys() == set(ANCHORS)
     numbers, pixels = found["metrics"], found["anchors"]["pixels"]
     assert 1.8 < numbers["iwae16_bits_per_dim"] < numbers["bits_per_dim"] < pixels["bits_per_dim"]
     assert reasons(found)["bits_per_dim max"].endswith("is at most 2.438 of pixels")

@@ -90,6 +90,7 @@ def test_gates_are_laid_over_each_other() -> None:
         ('{"fd": {"max": true}}', "neither a number"),
         ('{"fd": {"max": NaN}}', "neither a number"),
         ('{"fd": {"max": [1]}}', "neither a number"),
+        ('{"fd": {"max": "pixel"}}', "'pixel', which is no anchor; did you mean pixels"),
         ('{"champion": null}', "champion is null, neither true nor false"),
         ('{"champion": {"max": 2}}', "neither true nor false"),
         ('{"champon": false}', "did you mean champion"),

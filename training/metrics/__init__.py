@@ -54,6 +54,8 @@ METRICS = {
     ),
 }
 """Every number a judge may give, in the order in which people read them."""
+ANCHORS = ("real", "gmm", "pixels", "uniform")
+"""What a judge may measure beside the model: real data, a mixture, a pixel sampler, chance."""
 
 
 class Judge(Protocol):

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from training.errors import InputError, nearest
-from training.metrics import METRICS, Gate, Limit, Values
+from training.metrics import ANCHORS, METRICS, Gate, Limit, Values
 
 Overlay = Mapping[str, Limit | None]
 """Limits as a person gives them: null takes a metric's away."""
@@ -146,6 +146,11 @@ def _check(metric: str, limit: Any) -> None:
     for bound, asked in limit.items():
         if bound not in _BOUNDS:
             raise InputError(f"the gate's {metric} has {bound!r}; {nearest(bound, _BOUNDS)}")
+        if isinstance(asked, str) and asked not in ANCHORS:
+            raise InputError(
+                f"the gate's {bound} of {metric} is {asked!r}, which is no anchor; "
+                f"{nearest(asked, ANCHORS)}"
+            )
         number = isinstance(asked, int | float) and not isinstance(asked, bool)
         if not isinstance(asked, str) and not (number and math.isfinite(asked)):
             raise InputError(
