@@ -46,7 +46,8 @@ def attempt(*words: str) -> subprocess.CompletedProcess[str]:
             "restart it and give the same command again"
         ) from None
     if done.returncode and "docker daemon" in done.stderr.lower():
-        raise ProviderError(f"{said(done.stderr)}; start Docker, or point DOCKER_HOST to a daemon")
+        reason = said(done.stderr).partition(". Is ")[0]  # "Is the docker daemon running?"
+        raise ProviderError(f"{reason}; start Docker, or point DOCKER_HOST to a daemon")
     return done
 
 

@@ -51,7 +51,7 @@ def doctor(arguments: argparse.Namespace) -> int:
         cli.answer(document)
     else:
         for check in checks:
-            mark = "✓" if check.well else "✗" if check.needed else "–"
+            mark = "✓" if check.well else "✗" if check.needed else "!"
             print(f"{mark} {check.name:<10} {check.words}")
     return cli.WRONG if any(c.needed and not c.well for c in checks) else cli.DONE
 
@@ -63,9 +63,8 @@ def _checks(arguments: argparse.Namespace) -> Iterator[Check]:
         missing = [name for name in libraries if importlib.util.find_spec(name) is None]
         words = f"{', '.join(missing)} missing: make setup" if missing else ", ".join(libraries)
         yield Check(extra, not missing, words)
-    for program in ("git", "docker"):
-        found = shutil.which(program)
-        yield Check(program, bool(found), found or "not on PATH", needed=False)
+    git = shutil.which("git")
+    yield Check("git", bool(git), git or "not on PATH", needed=False)
     yield from _workspace(arguments)
 
 
@@ -76,6 +75,7 @@ def _workspace(arguments: argparse.Namespace) -> Iterator[Check]:
         yield Check("settings", False, str(error))
         return
     yield Check("settings", True, arguments.settings or "defaults and environment")
+    yield _docker(needed=getattr(here.own, "runner", "") == "docker")
     workspace = here.workspace
     try:
         workspace.mkdir(parents=True, exist_ok=True)
@@ -90,6 +90,17 @@ def _workspace(arguments: argparse.Namespace) -> Iterator[Check]:
     yield Check("tracking", not waiting, waiting or "all is sent", needed=False)
     free = shutil.disk_usage(workspace).free / 1e9
     yield Check("workspace", free > _ROOM_GB, f"{workspace}, {free:.0f} GB free")
+
+
+def _docker(needed: bool) -> Check:
+    """The program, and whether a daemon answers it."""
+    from infra import docker
+
+    try:
+        version = docker.ask("version", "--format", "{{.Server.Version}}").strip()
+        return Check("docker", True, f"{version}, by {docker.program()}", needed)
+    except TrefoilError as error:
+        return Check("docker", False, str(error), needed)
 
 
 def _registry(here: Where) -> Check:

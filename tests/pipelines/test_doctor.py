@@ -6,6 +6,7 @@ import argparse
 import contextlib
 import importlib.metadata
 import json
+import os
 import re
 import shutil
 import sqlite3
@@ -63,6 +64,38 @@ def test_a_program_that_is_only_nice_to_have_decides_nothing(
     code, checks = look(capsys)
     assert code == cli.DONE
     assert not checks["docker"]["well"]
+
+
+DOWN = "echo 'Cannot connect to the Docker daemon at unix:///x. Is it running?' >&2; exit 1"
+
+
+@pytest.mark.parametrize(
+    ("script", "runner", "mark", "words"),
+    [
+        ("echo 28.2.2", "docker", "✓", "28.2.2, by /"),
+        (DOWN, "process", "!", "Cannot connect to the Docker daemon at unix:///x.*start Docker"),
+        (DOWN, "docker", "✗", "Cannot connect to the Docker daemon at unix:///x.*start Docker"),
+    ],
+)
+def test_docker_is_well_where_its_daemon_answers(
+    workspace: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    script: str,
+    runner: str,
+    mark: str,
+    words: str,
+) -> None:
+    """The program alone builds and runs nothing."""
+    (tmp_path / "docker").write_text(f"#!/bin/sh\n{script}\n")
+    (tmp_path / "docker").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setenv("TREFOIL_RUNNER", runner)
+    parser = argparse.ArgumentParser()
+    doctor.configure(parser)
+    assert doctor.doctor(parser.parse_args([])) == (cli.WRONG if mark == "✗" else cli.DONE)
+    assert re.search(rf"^{mark} docker +{words}", capsys.readouterr().out, re.MULTILINE)
 
 
 def test_a_workspace_that_cannot_be_written_is_told(
