@@ -103,14 +103,16 @@ def _own() -> Iterator[Docker]:
     docker = Docker(f"unix://{_RUN}/docker.sock")
     _RUN.mkdir(parents=True, exist_ok=True)
     with (_RUN / "users.lock").open("w") as users:
-        with locked("daemon"):
-            if not docker.answers():
-                _start(docker)
-            fcntl.flock(users, fcntl.LOCK_SH)
-        yield docker
-        with locked("daemon"), contextlib.suppress(BlockingIOError):
-            fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            _stop()
+        try:
+            with locked("daemon"):
+                fcntl.flock(users, fcntl.LOCK_SH)
+                if not docker.answers():
+                    _start(docker)
+            yield docker
+        finally:
+            with locked("daemon"), contextlib.suppress(BlockingIOError):
+                fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                _stop()
 
 
 def _start(docker: Docker) -> None:
