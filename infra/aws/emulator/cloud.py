@@ -60,6 +60,7 @@ def standing(
     with contextlib.closing(Moto(workspace / "s3", requests, account.number, faults)) as moto:
         from infra.aws.emulator.logs import Logs
         from infra.aws.emulator.sagemaker import SageMaker
+        from infra.aws.emulator.serving.runtime import Runtime
 
         objects = Objects(moto.address(), account.region)
         objects.make_bucket(account.bucket, account.region)
@@ -70,16 +71,18 @@ def standing(
             roles=account.roles,
             store=Store(workspace / "sagemaker"),
             objects=objects,
-            machines=choose(runner, workspace),
+            machines=choose(runner, workspace, scenario.get("commands", {})),
             clock=Clock(scenario.get("speed", 1.0)),
             slots=threading.Semaphore(max(2, os.cpu_count() or 1)),
             scenario=scenario,
             environment=environment or {},
         )
         sagemaker, logs = SageMaker(world), Logs(world)
+        runtime = Runtime(world, sagemaker.endpoints)
         answering = {
             f"api.sagemaker.{account.region}.amazonaws.com": sagemaker.answer,
             f"logs.{account.region}.amazonaws.com": logs.answer,
+            f"runtime.sagemaker.{account.region}.amazonaws.com": runtime.answer,
         }
 
         def answer(call: Call) -> Answer:
@@ -91,7 +94,7 @@ def standing(
                 **{name.replace(".", r"\."): address for name in answering},
                 rf"{_MOTO}(\.{account.region})?\.amazonaws\.com": moto.address(),
             }
-            with ground(routes, log), contextlib.closing(sagemaker):
+            with ground(routes, log), contextlib.closing(runtime), contextlib.closing(sagemaker):
                 if not looking:
                     sagemaker.resume()
                 yield Cloud(world, log)

@@ -131,23 +131,13 @@ class Jobs:
     def _check_limit(self, kind: Kind, request: Mapping[str, Any]) -> None:
         asked = kind.resources(request)
         machine, count = asked.get("InstanceType", ""), int(asked.get("InstanceCount") or 1)
-        limits: Mapping[str, int] = self._world.scenario.get("limits", {})
-        limit = limits.get(machine, limits.get("*"))
-        if limit is None:
-            return
         used = sum(
             int(kind.resources(each["request"]).get("InstanceCount") or 1)
             for each in self._world.store.of(kind.word)
             if each["status"] not in FINAL
             and kind.resources(each["request"]).get("InstanceType") == machine
         )
-        if used + count > limit:
-            raise Refused(
-                "ResourceLimitExceeded",
-                f"The account-level service limit '{machine} {kind.limit}' is {limit} Instances, "
-                f"with current utilization of {used} Instances and a request delta of {count} "
-                "Instances. Please use AWS Service Quotas to request an increase for this quota.",
-            )
+        self._world.check_limit(machine, kind.limit, used, count)
 
     def _found(self, kind: Kind, name: str) -> Record:
         record = self._world.store.get(kind.word, name)

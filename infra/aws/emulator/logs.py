@@ -11,10 +11,13 @@ from typing import Any, NamedTuple
 from infra.aws.emulator.drive import FINAL
 from infra.aws.emulator.jobs import KINDS
 from infra.aws.emulator.refusal import Refused, refusal
+from infra.aws.emulator.serving.fleet import began, place
 from infra.aws.emulator.world import World
+from infra.local.rundir import StepDirectory
 from infra.rehearsal.server import Answer, Call
 
 _PAGE = 10_000
+_ENDPOINTS = "/aws/sagemaker/Endpoints/"
 _TOKEN = re.compile(r"[fb]/(\d+)")
 
 
@@ -49,10 +52,21 @@ class Logs:
         return Answer(200, json.dumps(found).encode(), "application/x-amz-json-1.1")
 
     def _describe_streams(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        by_time, prefix = request.get("orderBy") == "LastEventTime", "logStreamNamePrefix"
+        if by_time and prefix in request:
+            raise Refused(
+                "InvalidParameterException",
+                f"Cannot order by LastEventTime with a {prefix}.",
+            )
+        found = self._streams(request)
+        if by_time:
+            found.sort(key=lambda each: each.began)
+        if request.get("descending"):
+            found.reverse()
         streams = [
             {"logStreamName": each.name, "creationTime": each.began, "storedBytes": 0}
-            for each in self._streams(request)
-            if each.name.startswith(request.get("logStreamNamePrefix", ""))
+            for each in found
+            if each.name.startswith(request.get(prefix, ""))
         ]
         begin, size = int(request.get("nextToken", "0")), request.get("limit", 50)
         more = {"nextToken": str(begin + size)} if begin + size < len(streams) else {}
@@ -100,6 +114,14 @@ class Logs:
                         name = f"{record['name']}/algo-{number}-{attempt['epoch']}"
                         file = self._world.folder / log
                         yield Stream(name, file, attempt["epoch"] * 1000, ended)
+        if group.startswith(_ENDPOINTS):
+            for log in place(self._world, group.removeprefix(_ENDPOINTS)).glob("*/*/log"):
+                machine = log.parent
+                name, ended = (
+                    f"{machine.parent.name}/{machine.name}",
+                    not StepDirectory(machine).running(),
+                )
+                yield Stream(name, log, began(machine.name), ended)
 
 
 def _lines(stream: Stream) -> list[str]:

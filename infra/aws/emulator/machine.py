@@ -1,7 +1,8 @@
 """One host of a job: its container, as a process of this environment or in Docker.
 
 As a process, /opt/ml is a folder: in the command and in the environment its name is changed to
-that folder's, and TREFOIL_OPT_ML says where it is. Paths inside files are not changed.
+that folder's, and TREFOIL_OPT_ML says where it is. Paths inside files are not changed. A server's
+port is another than 8080: in the command it is changed, and SAGEMAKER_BIND_TO_PORT says it.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import hashlib
 import os
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -22,17 +23,30 @@ from infra.local.rundir import StepDirectory
 ROOT = "TREFOIL_OPT_ML"
 """Names, for a process, the folder that stands for /opt/ml."""
 _PLACE = re.compile(r"/opt/ml(?![\w.-])")
+_PORT = "8080"
+"""Where a server listens, by its contract."""
+_COMMANDS = {
+    "trefoil-server": (
+        "python", "-m", "components.serve", "serve",
+        "--model", "/opt/ml/model", "--host", "127.0.0.1", "--port", _PORT,
+    )
+}  # fmt: skip
+"""What images of ours do by themselves, which only Docker would know."""
 _LABEL = "trefoil.rehearsal"
 
 
 class Work(NamedTuple):
-    """What a host is to run. ``ml`` is the folder that it sees as /opt/ml."""
+    """What a host is to run. ``ml`` is the folder that it sees as /opt/ml.
+
+    A server has a ``port``: that of this machine by which it is reached.
+    """
 
     image: str
     words: list[str]
     environment: Mapping[str, str]
     ml: Path
     log: Path
+    port: int = 0
 
 
 class Machine(Protocol):
@@ -58,9 +72,12 @@ class Machines(Protocol):
         """Start a container. Raises TrefoilError where it cannot be started."""
 
 
-def choose(runner: str, workspace: Path) -> Machines:
-    """The machines that ``--runner`` names. Raises InputError."""
-    return Containers(workspace) if runner == "docker" else Processes()
+def choose(runner: str, workspace: Path, commands: Mapping[str, Sequence[str]]) -> Machines:
+    """The machines that ``--runner`` names.
+
+    ``commands`` are what images do by themselves, by their names, for processes. Raises InputError.
+    """
+    return Containers(workspace) if runner == "docker" else Processes({**_COMMANDS, **commands})
 
 
 def hosts(count: int) -> list[str]:
@@ -71,20 +88,27 @@ def hosts(count: int) -> list[str]:
 class Processes:
     """Each container is a process group of this interpreter's environment."""
 
+    def __init__(self, commands: Mapping[str, Sequence[str]]) -> None:
+        self._commands = commands
+
     def hosts(self, count: int) -> list[str]:
         """See Machines."""
         return hosts(count)
 
     def start(self, work: Work) -> Machine:
         """See Machines. Raises InputError where the image's own command would be needed."""
-        if not work.words:
+        command = work.words or self._commands.get(_name(work.image))
+        if not command:
             raise InputError(
                 f"only Docker knows the command of the image {work.image}; rehearse it with "
                 "--runner docker"
             )
         ml = str(work.ml.resolve())
-        words = [_PLACE.sub(lambda _: ml, word) for word in work.words]
+        words = [_PLACE.sub(lambda _: ml, word) for word in command]
         environment = {n: _PLACE.sub(lambda _: ml, v) for n, v in work.environment.items()}
+        if work.port:
+            words = [str(work.port) if word == _PORT else word for word in words]
+            environment["SAGEMAKER_BIND_TO_PORT"] = str(work.port)
         place = StepDirectory(work.ml.parent)
         argv = [program(words[0]), *words[1:]]
         return Coded(Process(argv, {**environment, ROOT: ml}, place, work.log))
@@ -124,24 +148,29 @@ class Containers:
         """See Machines. Raises InputError where the image is not here."""
         name = f"trefoil-{hashlib.sha256(str(work.ml.resolve()).encode()).hexdigest()[:16]}"
         docker.attempt("rm", "--force", name)  # of a rehearsal that was killed
-        options = ["--name", name, "--label", _LABEL, "--pull", "never", "--network", "host"]
+        options = ["--name", name, "--label", _LABEL, "--pull", "never"]
         options += ["--user", f"{os.getuid()}:{os.getgid()}", "--env", "HOME=/tmp"]
         options += ["--volume", f"{work.ml.resolve()}:/opt/ml"]
-        environment = {**_ours(), **work.environment}
+        environment = dict(work.environment)
+        if work.port:  # a server has a network of its own, and reaches nothing
+            options += ["--publish", f"127.0.0.1:{work.port}:{_PORT}"]
+        else:
+            options += ["--network", "host"]
+            environment = {**_ours(), **environment}
         for folder in _seen(environment):
             options += ["--volume", f"{folder}:{folder}"]
         for variable in environment:
             options += ["--env", variable]
         if work.words:
             options += ["--entrypoint", work.words[0]]
-        rest = work.words[1:] if work.words else ["train"]
+        rest = work.words[1:] if work.words else ["serve" if work.port else "train"]
         argv = [docker.program(), "run", *options, self._image(work.image), *rest]
         place = StepDirectory(work.ml.parent)
         return Contained(Process(argv, environment, place, work.log), name)
 
     def _image(self, uri: str) -> str:
         """The ID of what is here of an image; of ours, what was built last."""
-        name = re.split(r"[:@]", uri.rpartition("/")[2])[0]
+        name = _name(uri)
         built = [each for place in self._workspaces if (each := images.find(place, name))]
         found = docker.identities([built[0].id if built else uri, name])
         if not found:
@@ -175,6 +204,11 @@ class Contained:
                 return
             time.sleep(0.1)  # it has not begun yet, or is over already
         self._client.kill()
+
+
+def _name(uri: str) -> str:
+    """What an image is called in its registry."""
+    return re.split(r"[:@]", uri.rpartition("/")[2])[0]
 
 
 def _ours() -> dict[str, str]:

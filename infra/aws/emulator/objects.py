@@ -78,6 +78,11 @@ class Objects:
             except FileNotFoundError:
                 continue  # it was a partial file, and is now whole under another name
 
+    def write(self, content: bytes, uri: str) -> None:
+        """Put an object where it is said."""
+        bucket, key = parts(uri)
+        self._client.put_object(Bucket=bucket, Key=key, Body=content)
+
     def put(self, file: Path, uri: str) -> None:
         """Put a file where it is said."""
         bucket, key = parts(uri)

@@ -32,7 +32,7 @@ class Refused(Exception):
 def refusal(refused: Refused, call: Call) -> Answer:
     """The answer to ``call``: JSON where a target was named, else XML, that of S3 or of a query."""
     code, message, status = refused.code, refused.message, refused.status
-    if call.header("X-Amz-Target"):
+    if call.header("X-Amz-Target") or call.header("Host").startswith("runtime.sagemaker."):
         body = json.dumps({"__type": code, "message": message}).encode()
         return Answer(status, body, "application/x-amz-json-1.1", (("x-amzn-ErrorType", code),))
     inner = f"<Code>{escape(code)}</Code><Message>{escape(message)}</Message>"

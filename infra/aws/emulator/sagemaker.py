@@ -12,6 +12,9 @@ from infra.aws.emulator.jobs import Jobs
 from infra.aws.emulator.pipelines import Pipelines
 from infra.aws.emulator.refusal import Refused, refusal
 from infra.aws.emulator.registry import Registry
+from infra.aws.emulator.serving.configurations import Configurations
+from infra.aws.emulator.serving.endpoints import Endpoints
+from infra.aws.emulator.serving.models import Models
 from infra.aws.emulator.tags import tagging
 from infra.aws.emulator.world import World
 from infra.rehearsal.server import Answer, Call
@@ -25,10 +28,14 @@ class SageMaker:
     def __init__(self, world: World) -> None:
         self._jobs, registry = Jobs(world), Registry(world)
         self._pipelines = Pipelines(world, self._jobs, registry)
+        self.endpoints = Endpoints(world)
         self._operations: Mapping[str, Operation] = {
             **self._jobs.operations(),
             **registry.operations(),
             **self._pipelines.operations(),
+            **Models(world, registry).operations(),
+            **Configurations(world).operations(),
+            **self.endpoints.operations(),
             **tagging(world),
         }
 
@@ -43,10 +50,12 @@ class SageMaker:
         """Go on with what was under way when the stand-in ended."""
         self._jobs.resume()
         self._pipelines.resume()
+        self.endpoints.resume()
 
     def close(self) -> None:
         """Halt what is under way."""
         self._pipelines.halt()
+        self.endpoints.close()
         self._jobs.close()
         self._pipelines.join()
 

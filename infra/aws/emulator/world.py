@@ -47,6 +47,18 @@ class World(NamedTuple):
                 "principal 'sagemaker.amazonaws.com' to assume the role.",
             )
 
+    def check_limit(self, machine: str, use: str, used: int, wanted: int) -> None:
+        """Raise Refused where the scenario gives the account too few machines of a type."""
+        limits: Mapping[str, int] = self.scenario.get("limits", {})
+        limit = limits.get(machine, limits.get("*"))
+        if limit is not None and used + wanted > limit:
+            raise Refused(
+                "ResourceLimitExceeded",
+                f"The account-level service limit '{machine} {use}' is {limit} Instances, with "
+                f"current utilization of {used} Instances and a request delta of {wanted} "
+                "Instances. Please use AWS Service Quotas to request an increase for this quota.",
+            )
+
     def page(
         self, found: list[dict[str, Any]], request: Mapping[str, Any], name: str
     ) -> dict[str, Any]:

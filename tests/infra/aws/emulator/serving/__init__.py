@@ -1,0 +1,1 @@
+"""Endpoints of the stand-in for AWS, asked by boto3 alone."""
