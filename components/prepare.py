@@ -32,7 +32,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def _prepare(arguments: argparse.Namespace) -> dict[str, Any]:
     source = sources.find(arguments.data, _say)
-    _require_pin(source, arguments.md5, arguments.data)
+    _require(source, arguments)
     examples = source.read(arguments.seed)
     for note in examples.notes:
         _say(f"note: {note}")
@@ -41,7 +41,7 @@ def _prepare(arguments: argparse.Namespace) -> dict[str, Any]:
 
     from training import schema
 
-    described = schema.schema(examples, source, arguments.md5)
+    described = schema.schema(examples, source, arguments.pin)
     with contract.output_directory(arguments.dataset) as directory:
         for part, at in described["splits"].items():
             layout = schema.arrow_schema(examples)
@@ -57,21 +57,27 @@ def _parser() -> contract.Arguments:
     parser = contract.Arguments(prog="python -m components.prepare", description=__doc__)
     add = parser.add_argument
     add("--data", default="digits", metavar="NAME|PATH", help="a data set's name, a file, a folder")
-    add(
-        "--md5", default="", metavar="MD5", help="what the data must be, as DVC pins it; empty: any"
-    )
+    add("--md5", default="", metavar="MD5", help="what the data must be; empty: anything")
+    add("--pin", default="", metavar="FILE", help="the file of DVC's that says so; empty: none")
     add("--seed", type=int, default=0, help="decides which rows are held out of your own data")
     add("--dataset", type=Path, required=True, metavar="DIR", help="where to write")
     return parser
 
 
-def _require_pin(source: Source, pin: str, data: str) -> None:
-    if pin and source.md5 != pin:
+def _require(source: Source, arguments: argparse.Namespace) -> None:
+    data, wanted = arguments.data, arguments.md5
+    if not wanted or source.md5 == wanted:
+        return
+    if not arguments.pin:
         raise InputError(
-            f"{data} has md5 {source.md5}, but {pin} is pinned: get the pinned data with "
-            f"`python -m pipelines data pull {data}`, or pin what is here with "
-            f"`python -m pipelines data add {data}`"
+            f"{data} has md5 {source.md5}, and had {wanted} when the run was planned: it was "
+            "changed meanwhile; give the same command again"
         )
+    raise InputError(
+        f"{data} has md5 {source.md5}, but {arguments.pin} pins {wanted}: get the pinned data with "
+        f"`python -m pipelines data pull {data}`, or pin what is here with "
+        f"`python -m pipelines data add {data}`"
+    )
 
 
 def _summary(described: dict[str, Any]) -> str:

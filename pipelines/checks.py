@@ -54,6 +54,15 @@ def check(given: Mapping[str, Json]) -> None:
             raise InputError(str(error)) from None
 
 
+def check_gate(plan: Plan) -> None:
+    """See that a plan can be asked whether its gate passed. Raises InputError."""
+    if not any("passed" in step.parameters for step in plan.steps):
+        raise InputError(
+            "--require-gate asks for a gate, and no step of this run has an output called passed; "
+            "leave it out, or run the step that judges"
+        )
+
+
 def check_endpoint(place: Provider, settings: Any, workspace: Path, plan: Plan) -> None:
     """Find now what would make the last step fail. Raises InputError and UnsupportedError."""
     name = plan.parameters.get("endpoint")

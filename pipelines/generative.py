@@ -18,11 +18,12 @@ def _step(name: str, *args: object) -> dsl.ContainerSpec:
 
 
 @dsl.container_component
-def prepare(data: str, data_md5: str, seed: int, dataset: Output[Dataset]):
+def prepare(data: str, data_md5: str, data_pin: str, seed: int, dataset: Output[Dataset]):
     """Read, check and split the data; write it as Parquet with its schema and statistics."""
     return _step(
-        "prepare", "--data", data, "--md5", data_md5, "--seed", seed, "--dataset", dataset.path
-    )
+        "prepare", "--data", data, "--md5", data_md5, "--pin", data_pin, "--seed", seed,
+        "--dataset", dataset.path,
+    )  # fmt: skip
 
 
 @dsl.container_component
@@ -102,6 +103,7 @@ def report(status: PipelineTaskFinalStatus):
 def generative(
     data: str = "digits",
     data_md5: str = "",
+    data_pin: str = "",
     recipe: str = "vae",
     config: str = "{}",
     gate: str = "{}",
@@ -113,12 +115,14 @@ def generative(
 ):
     """Run the whole pipeline. ``config`` and ``gate`` are JSON objects (kfp floats nested ints).
 
+    ``data_md5`` is what the data must be, ``data_pin`` the file of DVC's that says so, if one does.
+
     A ``canary`` of 10 lets the new version answer one request in ten, beside the last one.
     """
     finish = report()
     finish.set_caching_options(False)
     with dsl.ExitHandler(finish, name="always-report"):
-        prepared = prepare(data=data, data_md5=data_md5, seed=seed)
+        prepared = prepare(data=data, data_md5=data_md5, data_pin=data_pin, seed=seed)
         incumbent = champion(model_name=model_name)
         incumbent.set_caching_options(False)  # the registry may have changed
         trained = train(

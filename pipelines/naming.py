@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from pathlib import Path
 
@@ -10,7 +11,8 @@ from training import recipes
 from training.errors import InputError as BadRecipe
 from training.sources import catalogue
 
-_LONGEST = 40
+_LONGEST, _OF_DATA = 50, 40
+"""Letters of an endpoint's name, as the most demanding place has it, and of what data adds."""
 
 
 def suit(recipe: str, data: str) -> None:
@@ -23,10 +25,19 @@ def suit(recipe: str, data: str) -> None:
 
 def model_name(data: str, recipe: str) -> str:
     """DATA-RECIPE: ``fashion-mnist-vae``, and ``cats-vae`` for path/to/cats.npz."""
-    return f"{slug(data if catalogue.find(data) else Path(data.rstrip('/')).stem)}-{recipe}"
+    if catalogue.find(data):
+        return f"{slug(data, _OF_DATA)}-{recipe}"
+    path = Path(data)
+    return f"{slug(path.name if path.is_dir() else path.stem, _OF_DATA)}-{recipe}"
 
 
-def slug(name: str) -> str:
-    """A name that every place takes for an endpoint: a-z, 0-9, inner hyphens, a letter first."""
-    plain = re.sub("[^a-z0-9]+", "-", name.lower())[:_LONGEST].strip("-")
-    return plain if plain[:1].isalpha() else f"data-{plain}".rstrip("-")
+def slug(name: str, longest: int = _LONGEST) -> str:
+    """A name that every place takes for an endpoint: a-z, 0-9, inner hyphens, a letter first.
+
+    Where letters are lost, a digest keeps two names apart.
+    """
+    plain = re.sub("[^a-z0-9]+", "-", name.lower())
+    short = plain[:longest].strip("-")
+    if re.search(r"[^\W\d_a-zA-Z]", name) or len(plain) > longest:
+        short = f"{short[: longest - 7]}-{hashlib.sha256(name.encode()).hexdigest()[:6]}".strip("-")
+    return short if short[:1].isalpha() else f"data-{short}".rstrip("-")

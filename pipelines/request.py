@@ -79,7 +79,10 @@ def _parameters(arguments: argparse.Namespace, document: dict[str, Any]) -> dict
     if "data" in declared and "data_md5" in declared and "data_md5" not in given:
         from pipelines.data.resolve import resolve
 
-        given["data"], given["data_md5"] = resolve(word)
+        found = resolve(word)
+        given["data"], given["data_md5"] = found.data, found.md5
+        if "data_pin" in declared:
+            given.setdefault("data_pin", found.pin)
     if chosen and {"data", "recipe", "config"} <= declared.keys():
         _name(given, declared, word)
     return given

@@ -41,10 +41,12 @@ def run(arguments: argparse.Namespace) -> int:
     prepared = prepare(arguments)
     if arguments.dry_run:
         return show(prepared.request)
-    from pipelines.checks import check_endpoint
+    from pipelines.checks import check_endpoint, check_gate
     from pipelines.watch import launch
 
     place, workspace = prepared.provider, prepared.workspace
+    if arguments.require_gate:
+        check_gate(prepared.request.plan)
     check_endpoint(place, prepared.settings, workspace, prepared.request.plan)
     if not arguments.rehearse:
         return launch(prepared, arguments)

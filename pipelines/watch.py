@@ -131,4 +131,4 @@ def _exit_code(result: Result, last: Event, require_gate: bool) -> int:
         return cli.INTERRUPTED
     if last.state != "succeeded":
         return last.code or cli.FAILED
-    return cli.GATE if require_gate and result.passed is False else cli.DONE
+    return cli.GATE if require_gate and result.passed is not True else cli.DONE

@@ -166,7 +166,6 @@ def load(directory: Path) -> Dataset:
             described["name"], described["modality"], tuple(described["shape"]),
             described["levels"], tuple(described["classes"]), described["source"]["md5"],
         )  # fmt: skip
-        _require_pin(described["source"], directory)
         splits = {part: described["splits"][part] for part in ("train", "test")}
         return Dataset(
             spec,
@@ -176,14 +175,6 @@ def load(directory: Path) -> Dataset:
         )
     except (KeyError, TypeError) as error:
         raise InputError(f"{file} lacks what prepare writes ({error}); prepare anew") from None
-
-
-def _require_pin(source: dict[str, str], directory: Path) -> None:
-    if source["pin"] and source["pin"] != source["md5"]:
-        raise InputError(
-            f"{directory} was prepared from data of md5 {source['md5']}, and {source['pin']} is "
-            "pinned; prepare anew"
-        )
 
 
 def _read(file: Path, rows: int, spec: Spec) -> Columns:

@@ -44,7 +44,7 @@ _LINES = 1 << 16
 
 
 def schema(examples: Examples, source: Source, pin: str) -> dict[str, Any]:
-    """What schema.json holds."""
+    """What schema.json holds; ``pin`` is the file of DVC's that pins the source, if one does."""
     content, fields = examples.content, arrow_schema(examples)
     found: dict[str, Any] = {
         "format": PREPARED,

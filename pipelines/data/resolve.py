@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import NamedTuple
 
 from infra.errors import InputError, nearest
 from pipelines.data.md5 import md5_of
@@ -15,21 +16,36 @@ from training.errors import InputError as BadData
 from training.sources import catalogue
 
 
-def resolve(data: str) -> tuple[str, str]:
-    """Return the data's name or absolute path, and its MD5 ("" where only a download tells).
+class Resolved(NamedTuple):
+    """The data's name or absolute path, its MD5 ("" where only a download tells), its pin's file.
 
-    A name goes before a path; ./NAME is a path. Raises InputError where the data is not here, or
-    is not what its pin says.
+    ``pin`` is empty where nobody pinned the data.
+    """
+
+    data: str
+    md5: str
+    pin: str
+
+
+def resolve(data: str) -> Resolved:
+    """Say what a run reads. A name goes before a path; ./NAME is a path.
+
+    Raises InputError where the data is not here, or is not what its pin says.
     """
     pin = pin_of(data)
+    place, md5 = _found(data, pin)
+    return Resolved(place, _held(data, md5, pin) if md5 else "", str(pin.file) if pin else "")
+
+
+def _found(data: str, pin: Pin | None) -> tuple[str, str]:
     if data == catalogue.DIGITS:
         if pin and catalogue.digits() is None:
             return data, pin.md5  # a machine that only starts runs need not have scikit-learn
-        return data, _held(data, md5_of(digits()), pin)
+        return data, md5_of(digits())
     if entry := catalogue.find(data):
-        return data, _held(data, entry.md5, pin) if entry.md5 else ""
+        return data, entry.md5
     path = path_of(data, pin)
-    return str(path), _held(data, md5_of(path), pin)
+    return str(path), md5_of(path)
 
 
 def path_of(data: str, pin: Pin | None) -> Path:

@@ -22,10 +22,10 @@ def _data(facts: Facts, schema: Mapping[str, Any]) -> list[Markup]:
     source: Mapping[str, Any] = read if isinstance(read, dict) else {}
     name = str(source.get("data") or given.get("data") or "")
     md5 = str(source.get("md5") or given.get("data_md5") or "")
-    pin = str(source.get("pin") or given.get("data_md5") or "")
+    pin = str(source.get("pin") or given.get("data_pin") or "")
     if not name and not md5:
         return []
-    held = "pinned by DVC" if pin and pin == md5 else f"pinned: {pin}" if pin else "not pinned"
+    held = f"pinned by DVC, {pin}" if pin else "not pinned"
     return [_link("Data", name, _digest("md5", md5), tag("small", held))]
 
 

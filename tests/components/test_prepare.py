@@ -35,11 +35,11 @@ DIGITS_MD5 = "9b335364a7bfd63947c7480a5bd51f2d"
 
 def test_the_digits_by_default(tmp_path: Path) -> None:
     out = tmp_path / "out"
-    prepare.main(["--dataset", str(out), "--md5", DIGITS_MD5])
+    prepare.main(["--dataset", str(out), "--md5", DIGITS_MD5, "--pin", "data/digits.dvc"])
     assert list(written(out)) == ["schema.json", "statistics.json", "test.parquet", "train.parquet"]
     found = schema_of(out)
     assert found["source"] == {
-        "data": "digits", "kind": "digits", "md5": DIGITS_MD5, "pin": DIGITS_MD5
+        "data": "digits", "kind": "digits", "md5": DIGITS_MD5, "pin": "data/digits.dvc",
     }  # fmt: skip
     assert (found["shape"], found["levels"], found["modality"]) == ([1, 8, 8], 17, "image")
     assert {part: at["rows"] for part, at in found["splits"].items()} == {
@@ -108,12 +108,24 @@ def test_a_pin_that_does_not_match_is_refused_naming_both(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     data, pin = npz(images=GREY)(tmp_path), "0" * 32
-    assert run(data, tmp_path / "out", "--md5", pin) == contract.BAD_INPUT
+    pinned = ("--md5", pin, "--pin", "data/mine.npz.dvc")
+    assert run(data, tmp_path / "out", *pinned) == contract.BAD_INPUT
     said = capsys.readouterr().err
-    assert f"has md5 {md5_of(data)}, but {pin} is pinned" in said
+    assert f"has md5 {md5_of(data)}, but data/mine.npz.dvc pins {pin}" in said
     assert f"pipelines data pull {data}" in said
     assert f"pipelines data add {data}" in said
     assert not (tmp_path / "out").exists()
+
+
+def test_data_that_changed_under_a_run_is_not_called_pinned(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whoever is sent for a pin that is not there looks in vain."""
+    data = npz(images=GREY)(tmp_path)
+    assert run(data, tmp_path / "out", "--md5", "0" * 32) == contract.BAD_INPUT
+    said = capsys.readouterr().err
+    assert "it was changed meanwhile; give the same command again" in said
+    assert "pull" not in said
 
 
 def test_a_set_from_the_net_is_prepared_from_the_cache(

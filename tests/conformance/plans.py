@@ -53,10 +53,12 @@ def judge(value: int, least: int, passed: OutputPath(bool)):
 
 @dsl.container_component
 def unsteady(out: Output[Artifact]):
-    """Fail the first time, and know it the second by what was kept."""
+    """Fail the first time, and know it the second by the place's word, or by what was kept."""
     return _python(
-        "kept = os.environ['TREFOIL_CHECKPOINTS']\n"
-        "if not os.path.exists(kept): os.makedirs(kept); sys.exit('not yet')\n"
+        "tried, kept = map(os.environ.get, ('TREFOIL_ATTEMPT', 'TREFOIL_CHECKPOINTS'))\n"
+        "if tried == '1' or not (tried or os.path.exists(kept)):\n"
+        "    tried or os.makedirs(kept)\n"
+        "    sys.exit('not yet')\n"
         "open(a[0], 'w').write('at last')",
         out.path,
     )

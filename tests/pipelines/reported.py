@@ -38,7 +38,7 @@ HISTORY: dict[str, Any] = {
 }
 SCHEMA = {
     "splits": {"test": {"rows": 450}, "train": {"rows": 1347}},
-    "source": {"data": "digits", "md5": "9b335364a7bf", "pin": "9b335364a7bf"},
+    "source": {"data": "digits", "md5": "9b335364a7bf", "pin": "data/digits.dvc"},
 }
 
 

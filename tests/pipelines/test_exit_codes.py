@@ -35,9 +35,13 @@ def test_a_gate_that_says_no_is_3_only_where_it_is_required(
     assert (found["state"], found["gate"]["passed"]) == ("succeeded", word == "true")
 
 
-def test_a_pipeline_without_a_gate_has_none_that_could_say_no(tmp_path: Path) -> None:
+def test_a_gate_that_is_not_there_cannot_be_required(tmp_path: Path) -> None:
+    """CI would take a run that judged nothing for one that passed."""
     pipeline = one_step(tmp_path / "p.yaml", "import sys; open(sys.argv[1], 'w').close()")
-    assert cli(tmp_path / "w", RUN, "--pipeline", pipeline, "--require-gate").returncode == 0
+    done = cli(tmp_path / "w", RUN, "--pipeline", pipeline, "--require-gate")
+    assert done.returncode == 2
+    assert "no step of this run has an output called passed" in done.stderr
+    assert not (tmp_path / "w" / "runs").exists()
 
 
 def test_ctrl_c_is_130_and_the_same_command_finishes_the_run(tmp_path: Path) -> None:

@@ -13,10 +13,10 @@ open(size, "w").write(str(len(text)))
 """
 JUDGE = "import sys; open(sys.argv[2], 'w').write(sys.argv[1].lower())"
 UNSTEADY = """
-import os, pathlib, sys
-kept = pathlib.Path(os.environ["TREFOIL_CHECKPOINTS"])
-if not kept.exists():
-    kept.mkdir(parents=True)
+import os, sys
+attempt, kept = os.environ.get("TREFOIL_ATTEMPT"), os.environ.get("TREFOIL_CHECKPOINTS")
+if attempt == "1" or not (attempt or os.path.exists(kept)):
+    attempt or os.makedirs(kept)
     sys.exit("not yet")
 print("at last")
 """

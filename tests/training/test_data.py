@@ -83,8 +83,6 @@ def spoil(value: float) -> Callable[[Array], None]:
         (lambda d: (d / "schema.json").write_text("{"), "cannot be read"),
         (lambda d: change(d, format=2), "is not of format 1"),
         (lambda d: change(d, modality="text"), "holds text; no recipe trains on it"),
-        (lambda d: change(d, source={}), r"lacks what prepare writes \('md5'\)"),
-        (lambda d: change(d, source={"md5": "a", "pin": "b"}), "data of md5 a, and b is pinned"),
         (lambda d: change(d, shape=[1, 8, 9]), r"not of the shape \[1, 8, 9\]"),
         (lambda d: change(d, levels=0), "not of float32 as its levels say"),
         (lambda d: change(d, levels=5), "row 0 holds a pixel outside of 0..4"),

@@ -22,8 +22,8 @@ def test_the_digits_are_held_against_their_pin() -> None:
     assert file is not None
     pinned = pin_of("digits")
     assert pinned is not None
-    assert resolve("digits") == ("digits", pinned.md5) == ("digits", fingerprint.md5_of(file))
-    assert pinned.file == Path("data/digits.csv.gz.dvc")
+    assert pinned.md5 == fingerprint.md5_of(file)
+    assert resolve("digits") == ("digits", pinned.md5, "data/digits.csv.gz.dvc")
 
 
 def test_other_digits_than_the_pinned_are_refused() -> None:
@@ -40,10 +40,17 @@ def test_a_machine_without_scikit_learn_starts_runs_by_the_pin(
     monkeypatch.setattr(catalogue, "digits", lambda: None)
     pinned = pin_of("digits")
     assert pinned is not None
-    assert resolve("digits") == ("digits", pinned.md5)
+    assert resolve("digits") == ("digits", pinned.md5, str(pinned.file))
     pinned.file.unlink()
     with pytest.raises(InputError, match="come with scikit-learn, which is not installed"):
         resolve("digits")
+
+
+def test_data_that_nobody_pinned_is_not_called_pinned(tmp_path: Path) -> None:
+    """The report would say of any file that DVC can bring it back."""
+    mine = tmp_path / "mine.npz"
+    mine.write_bytes(b"x")
+    assert resolve(str(mine)) == (str(mine), fingerprint.md5_of(mine), "")
 
 
 def test_resolving_loads_nothing_heavy() -> None:
@@ -63,23 +70,24 @@ def test_resolving_loads_nothing_heavy() -> None:
 
 
 def test_a_set_from_the_net_is_known_by_its_published_checksums() -> None:
-    name, found = resolve("mnist")
+    name, found, _ = resolve("mnist")
     assert (name, found[-4:], len(found)) == ("mnist", ".dir", 36)
-    assert resolve("cifar10") == ("cifar10", "c32a1d4ab5d03f1284b67883e8d87530")
-    assert resolve("tiny-shakespeare") == ("tiny-shakespeare", "")
+    assert resolve("cifar10") == ("cifar10", "c32a1d4ab5d03f1284b67883e8d87530", "")
+    assert resolve("tiny-shakespeare") == ("tiny-shakespeare", "", "")
 
 
 @pytest.mark.parametrize("given", ["cats", "./cats/", "cats/../cats"])
 def test_a_path_becomes_absolute_and_has_an_md5(given: str, checkout: Path) -> None:
     cats = folder(checkout / "cats")
-    assert resolve(given) == (str(checkout / "cats"), fingerprint.md5_of(cats))
+    assert resolve(given) == (str(checkout / "cats"), fingerprint.md5_of(cats), "")
 
 
 def test_data_that_is_not_its_pin_is_refused_naming_both(checkout: Path) -> None:
     cats = folder(checkout / "data" / "cats")
     found = fingerprint.md5_of(cats)
     pin(Path("data/cats.dvc"), "cats", found)
-    assert resolve("data/cats") == resolve("cats") == (str(cats), found)
+    resolved = (str(cats), found, "data/cats.dvc")
+    assert resolve("data/cats") == resolve("cats") == resolved
     (cats / "a.txt").write_text("changed")
     now = fingerprint.md5_of(cats)
     for word in ("data/cats", "cats"):  # by name, the advice still has to name the path

@@ -40,7 +40,7 @@ def test_add_verify_and_pull_go_round(
     assert verb("pull", "--json") == 0
     found = {each["name"]: each for each in json.loads(capsys.readouterr().out)}
     assert (found["cats"]["pulled"], found["digits"]["pulled"]) == (True, False)
-    assert resolve("cats") == (str(checkout / "data" / "cats"), expected)
+    assert resolve("cats") == (str(checkout / "data" / "cats"), expected, "data/cats.dvc")
 
     (outside / "c.txt").write_text("new\n")
     assert verb("add", str(outside)) == 0  # what is replaced is pinned, and so can be had again
