@@ -63,7 +63,8 @@ def test_a_run_that_went_well_is_told_whole(workspace: Path) -> None:
     for words in (
         RUN, "6 steps: 6 succeeded", "Train and serve.", "0123456789ab", "uncommitted changes",
         "e3258f2a8797", "md5 9b335364a7bf pinned by DVC, data/digits.dvc",
-        "1347 train and 450 test rows", "version 4", "The gate passed", "fd 1.73 is above the limit 1.5", "Champion v3",
+        "1347 train and 450 test rows", "version 4", "The gate passed",
+        "fd 1.73 is above the limit 1.5", "Champion v3",
         "0.079 better", "0.23 worse", "Real data", "kept: step 20", "Loss over step",
         "if evaluate.passed", "recipe", "stands in for the image", "evaluate.evaluation",
     ):  # fmt: skip
