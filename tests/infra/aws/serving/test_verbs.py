@@ -16,6 +16,7 @@ from infra.aws.emulator.cloud import standing
 from infra.aws.serving.requests import SERVER_IMAGE
 from infra.errors import InputError, ProviderError
 from infra.rehearsal.log import lines
+from infra.served import Endpoint
 from tests.infra.aws.lowering import SETTINGS
 from tests.infra.aws.running import ACCOUNT
 
@@ -58,7 +59,7 @@ class Place:
         self.environment = {**lower.ground(own), SERVER_IMAGE: _IMAGE}
         self.folder = folder
 
-    def deploy(self, version: str, canary: int = 0, **card: Any) -> endpoint.Endpoint:
+    def deploy(self, version: str, canary: int = 0, **card: Any) -> Endpoint:
         """Serve a version; the ``card`` says what is wrong with it."""
         model = self.folder / f"model-{version}"
         model.mkdir(exist_ok=True)
@@ -69,12 +70,10 @@ class Place:
             model_name="vae", canary=canary, environment=self.environment,
         )  # fmt: skip
 
-    def ask(self, verb: str) -> endpoint.Endpoint:
+    def ask(self, verb: str) -> Endpoint:
         """Roll back, or stop."""
         does = getattr(endpoint, verb)
-        found: endpoint.Endpoint = does(
-            workspace=self.folder, name="digits", environment=self.environment
-        )
+        found: Endpoint = does(workspace=self.folder, name="digits", environment=self.environment)
         return found
 
     def serving(self, requests: int = 10) -> list[str]:
