@@ -16,6 +16,8 @@ DISCARDED = 64 * 2**20
 """How much of a body that is too long is still taken, and thrown away, once it was refused: who
 sends it all before reading the answer would else find the connection reset, and no answer."""
 DISCARD_SECONDS = 10.0
+BODY_SECONDS = 30.0
+"""How long a whole body may take to come."""
 JSON, PNG = b"application/json", b"image/png"
 
 Scope = Mapping[str, Any]
@@ -41,10 +43,19 @@ def refusal(error: Refused) -> Answer:
 
 
 async def read_body(receive: Receive, headers: Mapping[bytes, bytes]) -> bytes:
-    """Read the whole body. Raises Refused once it is longer than allowed."""
+    """Read the whole body. Raises Refused once it is longer, or takes longer, than allowed."""
     too_long = Refused(413, f"the body is longer than {MAX_BODY} bytes; send fewer images at once")
     if int(headers.get(b"content-length", b"0")) > MAX_BODY:
         raise too_long
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            return await _whole(receive, too_long)
+    except TimeoutError:
+        sentence = f"the body did not come whole within {BODY_SECONDS:g} seconds; send it again"
+        raise Refused(408, sentence) from None
+
+
+async def _whole(receive: Receive, too_long: Refused) -> bytes:
     parts, size, more = [], 0, True
     while more:
         message = await receive()
@@ -60,13 +71,13 @@ async def read_body(receive: Receive, headers: Mapping[bytes, bytes]) -> bytes:
 
 async def give(answer: Answer, receive: Receive, send: Send, last: bool) -> None:
     """Send an answer, the connection's ``last`` or not."""
-    unread = answer.status == 413  # the one answer that is given before the body was read
+    unread = answer.status == 413  # its client may still be sending what was not read
     headers = [
         (b"content-type", answer.media),
         (b"content-length", b"%d" % len(answer.body)),
         *answer.headers,
     ]
-    if last or unread:
+    if last or unread or answer.status == 408:
         headers.append((b"connection", b"close"))
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})
     await send({"type": "http.response.body", "body": answer.body, "more_body": unread})

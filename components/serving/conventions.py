@@ -84,6 +84,8 @@ def _kserve_fields(body: dict[str, Any]) -> dict[str, Any]:
     tensors, parameters = body.get("inputs", []), body.get("parameters") or {}
     if not (isinstance(tensors, list) and isinstance(parameters, dict)):
         raise Refused(400, "inputs must be a list of tensors and parameters an object")
+    if "inputs" in body and not tensors:
+        raise Refused(400, "inputs is empty; send a tensor, or leave inputs out to sample")
     fields = dict(parameters)
     for tensor in tensors:
         if not isinstance(tensor, dict) or not {"name", "shape", "datatype", "data"} <= set(tensor):

@@ -104,6 +104,20 @@ def test_who_stops_sending_is_not_waited_for_forever(
     assert (status, headers["connection"]) == (413, "close")
 
 
+def test_a_body_that_never_comes_is_refused(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else whoever announces a body and sends none holds a connection for ever."""
+    monkeypatch.setattr(asgi, "BODY_SECONDS", 0.0)
+
+    async def nothing() -> dict[str, Any]:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    head = scope("/score", "POST", {"Content-Length": "10"})
+    status, headers, body = asyncio.run(asyncio.wait_for(exchange(app, head, nothing), 20))
+    assert (status, headers["connection"]) == (408, "close")
+    assert "did not come whole" in json.loads(body)["error"]
+
+
 def test_other_refusals_keep_the_connection(app: App) -> None:
     """The body was read, so the next request can follow."""
     for path, status in (("/nowhere", 404), ("/ping", 405), ("/sample", 400)):

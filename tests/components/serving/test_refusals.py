@@ -94,6 +94,7 @@ def png(size: tuple[int, int], mode: str = "L") -> bytes:
         ("/v1/predict", {"instances": [{"seed": 1}]}, {}, 400, "is {} or"),
         ("/v1/predict", {"instances": [{"z": [0], "y": 1}]}, {}, 400, "nothing else"),
         (V2, {"inputs": 3}, {}, 400, "list of tensors"),
+        (V2, {"inputs": []}, {}, 400, "inputs is empty"),
         (V2, {"inputs": [{"name": "z"}]}, {}, 400, "shape, datatype and data"),
         (V2, tensor(datatype="BYTES"), {}, 400, "datatype"),
         (V2, tensor(shape=[2, 8, 8]), {}, 400, "does not fill"),
