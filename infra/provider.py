@@ -20,6 +20,7 @@ Folders with a PROVIDER are found by looking; nothing lists them.
     lower.price(plan, settings) -> float                 ceiling in US dollars; NaN: not known
     preflight.checks(settings) -> Iterator[(name, well, words, needed)]    for doctor; optional
 
+    emulator.made_up(settings, workspace) -> settings    an account where none is named; optional
     emulator.rehearse(settings, workspace, scenario, runner, say)
         -> context manager of settings                   that reach a stand-in on loopback
 
@@ -199,6 +200,13 @@ class Provider(NamedTuple):
                 raise
             return iter(())
         return found
+
+    def made_up(self, settings: Any, workspace: Path) -> Any:
+        """The settings for a rehearsal: what a person without an account cannot say is made up."""
+        if "rehearsal" in self.missing:
+            return settings
+        fill: Callable[[Any, Path], Any] | None = getattr(self._module("emulator"), "made_up", None)
+        return fill(settings, workspace) if fill else settings
 
     def environment(self, settings: Any) -> Mapping[str, str]:
         """What the step deploy is told of this place, for whoever deploys without a run."""

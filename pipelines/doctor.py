@@ -85,7 +85,8 @@ def _workspace(arguments: argparse.Namespace) -> Iterator[Check]:
         yield Check("workspace", False, f"{workspace} cannot be written: {error.strerror}")
         return
     yield _registry(here)
-    yield from (Check(*each) for each in here.provider.checks(here.own))
+    with here.reached() as there:
+        yield from (Check(*each) for each in there.provider.checks(there.own))
     waiting = _unsent(workspace)
     yield Check("tracking", not waiting, waiting or "all is sent", needed=False)
     free = shutil.disk_usage(workspace).free / 1e9

@@ -79,7 +79,7 @@ def where(arguments: argparse.Namespace, flags: Mapping[str, Any] | None = None)
     if getattr(arguments, "rehearse", None):
         provider.require("rehearsal", "--rehearse")
         apart = str(home / "rehearsal" / provider.name)
-        tracking = common.tracking_uri if common.tracking_uri == "none" else ""
-        common = common._replace(workspace=apart, tracking_uri=tracking)
-        own = own._replace(workspace=apart)
+        own = provider.made_up(own._replace(workspace=apart), Path(apart))
+        off = getattr(own, "tracking_uri", common.tracking_uri) == "none"
+        common = common._replace(workspace=apart, tracking_uri="none" if off else "")
     return Where(provider, common, own, home)

@@ -25,6 +25,12 @@ WITH_INFRA = {
 """Files of components that act on the registry, the tracking server or an endpoint."""
 REDACTION = "infra.redaction"
 """Of infra, what any component may use: there is one rule of what is a secret."""
+AWS = [
+    word
+    for name in ("region", "bucket", "pipeline_role_arn", "training_role_arn")
+    for word in ("--set", f"{name}=some")
+]
+"""An account, as the least that must be known of one."""
 LOOKING = [
     ["-m", "pipelines.run", "--help"],
     ["-m", "pipelines", "--help"],
@@ -34,6 +40,8 @@ LOOKING = [
     ["-m", "pipelines.run", "--dry-run", "--json"],
     ["-m", "pipelines.run", "--provider", "kind", "--dry-run"],
     ["-m", "pipelines", "plan", "--provider", "kind"],
+    ["-m", "pipelines.run", "--provider", "aws", "--dry-run", *AWS],
+    ["-m", "pipelines", "plan", "--provider", "aws", *AWS],
 ]
 STANDARD = set(sys.stdlib_module_names) | set(sys.builtin_module_names)
 OF_SITE = {"__main__", "_distutils_hack", "sitecustomize", "usercustomize"}

@@ -1,9 +1,14 @@
 """Amazon SageMaker.
 
-lower.py       the Plan as requests, of jobs.py (a step's job) and conditions.py
-endpoint.py    the verbs of endpoints, of what is in serving/
+lower.py       the Plan as requests, of jobs.py (a step's job), conditions.py and costs.py
 stepfile.py    what launcher.py, which runs a step in its container, is told of it
 validate.py    requests held against SageMaker's own model, with rules.py and definition.py
+client.py      the verbs: sending.py, looking.py (of described.py), following.py, logs.py,
+               outputs.py, stopping.py, reaping.py; handlers.py starts exit handlers
+endpoint.py    the verbs of endpoints, of what is in serving/
+session.py     the way to AWS, by boto3           records.py     what S3 keeps of a run
+preflight.py   what is looked at before a run     errors.py      what AWS answers, in words
+emulator/      what stands in for AWS in a rehearsal
 """
 
 from __future__ import annotations
@@ -11,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from infra.provider import WORKSPACE
+from infra.provider import WORKSPACE, Provider
 
 _NONE: Mapping[str, str] = {}
 _NO_PRICES: Mapping[str, float] = {}
@@ -75,3 +80,11 @@ class AwsSettings(NamedTuple):
     serving_async: bool = False
     overrides: Mapping[str, Mapping[str, object]] = _NOTHING
     poll: float = 15.0
+
+
+PROVIDER = Provider(
+    name="aws",
+    summary="Amazon SageMaker",
+    settings=AwsSettings,
+    missing={},
+)

@@ -16,8 +16,8 @@ from infra.plan import Step
 
 Request: TypeAlias = dict[str, Any]
 
-RUN = "trefoil:run"
-"""The tag by which everything of a run is found again."""
+RUN, STEP = "trefoil:run", "trefoil:step"
+"""The tags by which everything of a run is found again, and what it is."""
 _TRAINING_INPUTS, _PROCESSING_INPUTS, _PROCESSING_OUTPUTS = 20, 10, 10
 _WORK = "/opt/ml/processing"
 _MODEL = "system.Model"
@@ -56,7 +56,7 @@ class Place(NamedTuple):
 
     def tags(self, step: str = "") -> list[dict[str, str]]:
         """By which everything of a run is found again."""
-        own = {RUN: self.run_id, "trefoil:plan": self.digest, "trefoil:step": step,
+        own = {RUN: self.run_id, "trefoil:plan": self.digest, STEP: step,
                "trefoil:commit": self.commit}  # fmt: skip
         known = {name: value for name, value in own.items() if value} | dict(self.settings.tags)
         return [{"Key": key, "Value": value} for key, value in known.items()]

@@ -80,8 +80,12 @@ def _claimed(
     records: Records, request: Request, number: int,
     before: Attempt | None = None, look: Look | None = None,
 ) -> Attempt:  # fmt: skip
-    """Write down what is going to be started; of two who do, both go on with what one wrote."""
+    """Write down what is going to be started; of two who do, both go on with what one wrote.
+
+    Where only an exit handler failed before, the rest is ``done``.
+    """
     body: Any = request.body
+    done = look is not None and look.main == "succeeded"
     asked: dict[str, Any] = {
         "schema": 1,
         "plan": redacted(to_data(request.plan)),
@@ -94,17 +98,19 @@ def _claimed(
     }
     if "job" in body:
         step = next(each for each in request.plan.steps if not each.always)
-        asked["job"] = _numbered(body["job"], request.run_id, step.name, number)
+        again = _numbered(body["job"], request.run_id, step.name, number)
+        asked["job"] = before.request["job"] if before and done else again
     else:
         definition = body["pipeline"]["PipelineDefinition"]
         digest = hashlib.sha256(canonical(definition)).hexdigest()
-        same = before is not None and before.request.get("definition") == digest
+        same = done or (before is not None and before.request.get("definition") == digest)
         asked |= {
             "pipeline": body["pipeline"]["PipelineName"],
             "definition": digest,
             "branches": _branches(definition),
             "token": _token(body["start"]["ClientRequestToken"], number),
             "resumes": look.execution if look and same else "",
+            "done": done,
         }
     return records.claim(request.run_id, number, asked)
 
@@ -149,11 +155,13 @@ def _start_job(aws: Aws, asked: Mapping[str, Any]) -> dict[str, Any]:
 
 def _start_pipeline(aws: Aws, attempt: Attempt, body: Any) -> dict[str, Any]:
     """Make the pipeline, or make it anew where it is another; begin, or go on where it failed."""
+    arn, name, token = (attempt.request[each] for each in ("resumes", "pipeline", "token"))
+    if attempt.request["done"]:
+        return {"execution": arn}
     wanted = _serialised(body["pipeline"])
-    name, token = attempt.request["pipeline"], attempt.request["token"]
     if aws.find("sagemaker", "create_pipeline", "make the pipeline", IN_USE, **wanted) is None:
         _update(aws, wanted)
-    if arn := attempt.request["resumes"]:
+    if arn:
         again = aws.find(
             "sagemaker", "retry_pipeline_execution", "go on with the run",
             PipelineExecutionArn=arn, ClientRequestToken=token,

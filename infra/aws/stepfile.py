@@ -145,8 +145,9 @@ class _Sources:
             )
         uri = as_text(source.uri.value)
         if not uri.startswith("s3://"):
+            named = uri if "://" in uri else f"{label} from a file of this machine"
             raise UnsupportedError(
-                f"step {self._step.name} imports {uri}, and aws reads s3:// addresses alone"
+                f"step {self._step.name} imports {named}, and aws reads s3:// addresses alone"
             )
         self.channels[label] = Channel(label, uri)
         name = uri.rstrip("/").rpartition("/")[2]

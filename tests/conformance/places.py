@@ -28,14 +28,19 @@ class Place(NamedTuple):
     @contextlib.contextmanager
     def settings(self, workspace: Path) -> Iterator[Any]:
         """The settings with which its verbs work, for as long as the block runs."""
-        known = self.provider.settings.__annotations__
-        shared = {"workspace": str(workspace)} if "workspace" in known else {}
-        settings = self.provider.settings(**shared, **self.own)
+        settings = self.settled(workspace)
         if not self.rehearsed:
             yield settings
             return
         with self.provider.rehearse(settings, workspace, "plain") as changed:
             yield changed
+
+    def settled(self, workspace: Path) -> Any:
+        """The settings alone, while nothing is up; of a rehearsal with an account made up."""
+        known = self.provider.settings.__annotations__
+        shared = {"workspace": str(workspace)} if "workspace" in known else {}
+        settings = self.provider.settings(**shared, **self.own)
+        return self.provider.made_up(settings, workspace) if self.rehearsed else settings
 
 
 def places() -> list[Place]:

@@ -62,7 +62,7 @@ def test_lowering_is_a_pure_function(
     plan = trial.plan_of(case, compiled, tmp_path)
     if trial.refusal(place, plan, tmp_path):
         return
-    settings = place.provider.settings(**place.own)
+    settings = place.settled(tmp_path)
     first, second = (place.provider.lower(plan, settings, "same-1") for _ in range(2))
     assert trial.spelled(first) == trial.spelled(second)
     assert first.run_id == "same-1"

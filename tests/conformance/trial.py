@@ -55,7 +55,7 @@ def plan_of(case: Case, irs: Path, folder: Path) -> Plan:
 
 def refusal(place: Place, plan: Plan, folder: Path) -> str:
     """Why the place does not take the plan, said before anything is sent; empty where it does."""
-    settings = place.provider.settings(**place.own)
+    settings = place.settled(folder)
     try:
         place.provider.lower(plan, settings, "conformance-0")
     except UnsupportedError as error:

@@ -22,7 +22,7 @@ from infra.rehearsal.ground import ground
 from infra.rehearsal.log import Log
 from infra.rehearsal.server import Answer, Call, serving
 
-_MOTO = r"([\w.-]+\.)?(s3|sts|iam|ecr|application-autoscaling|monitoring|servicequotas)"
+_MOTO = r"([\w.-]+\.)?(s3|sts|iam|application-autoscaling|monitoring|servicequotas)"
 """Hosts, up to the region, behind which moto stands."""
 
 
@@ -58,12 +58,15 @@ def standing(
     """
     requests, faults = workspace / "requests.jsonl", scenario.get("faults", ())
     with contextlib.closing(Moto(workspace / "s3", requests, account.number, faults)) as moto:
+        from infra.aws.emulator import roles
+        from infra.aws.emulator.images import Images
         from infra.aws.emulator.logs import Logs
         from infra.aws.emulator.sagemaker import SageMaker
         from infra.aws.emulator.serving.runtime import Runtime
 
         objects = Objects(moto.address(), account.region)
         objects.make_bucket(account.bucket, account.region)
+        roles.make(moto.address(), account.roles)
         world = World(
             folder=workspace / "sagemaker",
             region=account.region,
@@ -83,6 +86,7 @@ def standing(
             f"api.sagemaker.{account.region}.amazonaws.com": sagemaker.answer,
             f"logs.{account.region}.amazonaws.com": logs.answer,
             f"runtime.sagemaker.{account.region}.amazonaws.com": runtime.answer,
+            f"api.ecr.{account.region}.amazonaws.com": Images(scenario).answer,
         }
 
         def answer(call: Call) -> Answer:

@@ -11,7 +11,9 @@ from infra.aws.emulator.contract import Processing, Training
 from infra.aws.emulator.drive import FINAL, Drive
 from infra.aws.emulator.refusal import Refused
 from infra.aws.emulator.store import Record
+from infra.aws.emulator.tags import tags_of
 from infra.aws.emulator.world import World
+from infra.aws.jobs import STEP
 
 
 class Kind(NamedTuple):
@@ -81,11 +83,11 @@ class Jobs:
                 )
             world.check_role(request["RoleArn"])
             self._check_limit(kind, request)
+            tags = tags_of(request)
             record = world.store.add(
-                kind.word, name, arn, request=dict(request), step=step or name, status="InProgress",
-                secondary="Starting", transitions=[], attempts=[], reason="", message="",
-                started=0.0, ended=0.0, seconds=0.0, hindered=0,
-                tags={each["Key"]: each["Value"] for each in request.get("Tags", [])},
+                kind.word, name, arn, request=dict(request), step=step or tags.get(STEP, name),
+                status="InProgress", secondary="Starting", transitions=[], attempts=[], reason="",
+                message="", started=0.0, ended=0.0, seconds=0.0, hindered=0, tags=tags,
             )  # fmt: skip
         self._start(kind, record)
         return {f"{kind.word}JobArn": arn}

@@ -139,8 +139,7 @@ def test_a_failed_run_goes_on_where_it_failed(stages: Stages, tmp_path: Path) ->
         (execution,) = stood.kept("PipelineExecution")
         jobs = [each["step"] for each in stood.kept("Processing")]
         assert {name: jobs.count(name) for name in jobs} == {
-            "make": 1, "judge": 1, "unsteady": 1, "use": 1, "end": 2, "r-1-last": 1,
-            "r-1-last-2": 1,
+            "make": 1, "judge": 1, "unsteady": 1, "use": 1, "end": 2, "last": 2,
         }  # fmt: skip
         assert len(execution["retries"]) == 1
 
@@ -326,3 +325,17 @@ def test_no_secret_is_kept_of_a_run(stages: Stages, tmp_path: Path) -> None:
         kept = objects.get_object(Bucket="example-bucket", Key=key)["Body"].read()
         assert b'"STRIPE_KEY": "***"' in kept
         assert b"sk_live_0123" not in kept
+
+
+@pytest.mark.parametrize("steps", [("make", "judge", "last"), ("make", "last")])
+def test_where_only_the_exit_handler_failed_it_alone_is_run_again(
+    stages: Stages, tmp_path: Path, steps: tuple[str, ...]
+) -> None:
+    plan = stages()
+    plan = plan._replace(steps=tuple(each for each in plan.steps if each.name in steps))
+    with aws(tmp_path, no_capacity=[{"step": "last", "times": 1}]) as stood:
+        assert states(stood.ran(plan))[""] == "failed"
+        events = states(stood.ran(plan))
+        assert (events["last"], events[""]) == ("succeeded", "succeeded")
+        jobs = [each["step"] for each in stood.kept("Processing")]
+        assert sorted(jobs) == sorted([*steps, "last"])

@@ -18,33 +18,11 @@ from tests.infra.aws.running import Stood, aws
 
 REPOSITORY = "trefoil-trainer"
 ECR = f"{SETTINGS.registry}/{REPOSITORY}"
-SAGEMAKER: dict[str, Any] = {"Principal": {"Service": "sagemaker.amazonaws.com"}}
 
 
 def _plan(image: str) -> Plan:
     words: tuple[Argument, ...] = ((Token("text", "true"),),)
     return Plan("small", (Step("only", image, words),))
-
-
-def _client(service: str) -> Any:
-    return boto3.client(service, region_name=SETTINGS.region)
-
-
-def _pushed(tag: str) -> str:
-    """Put an image to the registry; returns its digest."""
-    ecr = _client("ecr")
-    ecr.create_repository(repositoryName=REPOSITORY)
-    manifest = {
-        "schemaVersion": 2,
-        "mediaType": "application/vnd.docker.distribution.manifest.v2+json",
-        "config": {"digest": f"sha256:{'a' * 64}", "size": 1, "mediaType": "x"},
-        "layers": [],
-    }
-    found = ecr.put_image(
-        repositoryName=REPOSITORY, imageManifest=json.dumps(manifest), imageTag=tag
-    )
-    digest: str = found["image"]["imageId"]["imageDigest"]
-    return digest
 
 
 def _sent(stood: Stood) -> set[str]:
@@ -53,25 +31,25 @@ def _sent(stood: Stood) -> set[str]:
     return {name for name in stood.calls() if not name.endswith(asked)}
 
 
-def test_an_image_that_was_pushed_is_found_by_tag_and_by_digest(tmp_path: Path) -> None:
+def test_an_image_is_asked_for_by_tag_or_by_digest(tmp_path: Path) -> None:
+    digest = f"sha256:{'0' * 64}"
     with aws(tmp_path) as stood:
-        digest = _pushed("1")
         stood.submitted(_plan(f"{ECR}:1"), "r-1")
         stood.submitted(_plan(f"{ECR}@{digest}"), "r-2")
+        asked = stood.sent("AmazonEC2ContainerRegistry DescribeImages")
+        assert [each["imageIds"] for each in asked] == [
+            [{"imageTag": "1"}], [{"imageDigest": digest}],
+        ]  # fmt: skip
+        assert {each["registryId"] for each in asked} == {"123456789012"}
         assert len(stood.kept("Processing")) == 2
 
 
-@pytest.mark.parametrize("image", [f"{ECR}:2", f"{ECR}@sha256:{'0' * 64}", f"{ECR}-no:1"])
-def test_an_image_that_is_not_there_is_told_before_anything_is_sent(
-    tmp_path: Path, image: str
-) -> None:
+def test_an_image_that_is_not_there_is_told_before_anything_is_sent(tmp_path: Path) -> None:
     """SageMaker would say so after minutes, when a machine has been rented."""
-    with aws(tmp_path) as stood:
-        _pushed("1")
-        before = _sent(stood)
-        with pytest.raises(InputError, match=r"image: .* is not there; see: .*image push"):
-            stood.submitted(_plan(image))
-        assert _sent(stood) == before
+    with aws(tmp_path, missing_images="trainer:2") as stood:
+        with pytest.raises(InputError, match=r"image: .*:2 is not there; see: .*image push"):
+            stood.submitted(_plan(f"{ECR}:2"))
+        assert _sent(stood) == set()
 
 
 def test_another_account_is_told(tmp_path: Path) -> None:
@@ -110,16 +88,14 @@ def test_what_may_not_be_looked_at_is_passed_over(tmp_path: Path) -> None:
 
 def test_roles_are_looked_at_for_doctor(tmp_path: Path) -> None:
     with aws(tmp_path) as stood:
-        iam = _client("iam")
-        trusted, foreign = (
-            json.dumps({"Statement": [{"Effect": "Allow", "Action": "sts:AssumeRole", **who}]})
-            for who in (SAGEMAKER, {"Principal": {"Service": "ec2.amazonaws.com"}})
-        )
-        iam.create_role(RoleName="trefoil-pipeline", AssumeRolePolicyDocument=trusted)
+        iam = boto3.client("iam", region_name=SETTINGS.region)
+        iam.delete_role(RoleName="trefoil-training")
         found = [check for check in preflight.checks(stood.settings) if check.name == "role"]
         assert [check.well for check in found] == [True, False]
         assert "see the setting training_role_arn" in found[1].words
-        iam.create_role(RoleName="trefoil-training", AssumeRolePolicyDocument=foreign)
+        who = {"Principal": {"Service": "ec2.amazonaws.com"}}
+        foreign = {"Statement": [{"Effect": "Allow", "Action": "sts:AssumeRole", **who}]}
+        iam.create_role(RoleName="trefoil-training", AssumeRolePolicyDocument=json.dumps(foreign))
         found = [check for check in preflight.checks(stood.settings) if check.name == "role"]
         assert "does not trust sagemaker.amazonaws.com" in found[1].words
 
