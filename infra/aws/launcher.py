@@ -230,6 +230,14 @@ def node() -> tuple[int, list[str]]:
     return hosts.index(told["current_host"]), hosts
 
 
+def checkpoints() -> Path:
+    """A folder that outlives an attempt; SageMaker keeps a training job's in S3."""
+    if not TRAINING:
+        return Path(tempfile.mkdtemp()) / "step"
+    (ML / "checkpoints").mkdir(exist_ok=True)
+    return ML / "checkpoints" / "step"
+
+
 def rendezvous(processes: int) -> dict[str, str]:
     """The words of torchrun: for itself where it is to start processes, else for this process."""
     at, hosts = node()
@@ -350,7 +358,8 @@ def main() -> None:
         long = max(argv, key=lambda word: len(word.encode()))
         if len(long.encode()) > LONGEST:
             raise Wrong("a word of the command is too long for Linux; pass it as an artefact")
-        code = runner.run(argv, {**step["env"], **rendezvous(step["processes"])})
+        kept = {"TREFOIL_CHECKPOINTS": str(checkpoints())}
+        code = runner.run(argv, {**kept, **step["env"], **rendezvous(step["processes"])})
         if code:
             fail("\n".join([*runner.last, f"{step['step']} ended with code {code}"]), code)
         if first:

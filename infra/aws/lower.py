@@ -213,8 +213,6 @@ class _Lowered:
         found |= {**ground(settings), **_server(self._images)}
         if step.image in self._commits:
             found["TREFOIL_GIT_COMMIT"] = self._commits[step.image]
-        if is_training(step):
-            found["TREFOIL_CHECKPOINTS"] = "/opt/ml/checkpoints"
         if settings.tracking_uri != "none":
             found["MLFLOW_TRACKING_URI"] = settings.tracking_uri
             found["MLFLOW_EXPERIMENT_NAME"] = settings.experiment

@@ -22,7 +22,6 @@ from tests.infra.aws.lowering import (
     lowered,
     plan_of,
     steps_of,
-    told,
     wrong,
 )
 
@@ -137,7 +136,6 @@ def test_a_training_job_on_spot_machines_waits_saves_itself_and_is_tried_again()
     assert job["EnableManagedSpotTraining"] is True
     assert job["StoppingCondition"] == {"MaxRuntimeInSeconds": 600, "MaxWaitTimeInSeconds": 1200}
     assert job["CheckpointConfig"]["S3Uri"].endswith("/checkpoints/generative-1/train")
-    assert told(request, "train")["env"]["TREFOIL_CHECKPOINTS"] == "/opt/ml/checkpoints"
 
 
 def test_a_plan_of_one_step_is_one_job() -> None:
