@@ -11,7 +11,8 @@ graph.py        their steps as a graph            expressions.py  what they refe
 registry.py     packages of models                images.py    ECR: whether an image is there
 check.py        holds requests against the model  refusal.py   how AWS refuses
 names.py        what a call is called             bill.py      what a rehearsal would have cost
-moto/           S3, STS and IAM                   scenarios.toml  what goes wrong
+moto/           S3, STS and IAM                   serving/     endpoints, and who asks them
+scenarios.toml  what goes wrong
 """
 
 from __future__ import annotations
