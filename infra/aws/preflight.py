@@ -166,8 +166,10 @@ def _accelerated(quota: str) -> bool:
 
 
 def _roles(aws: Aws, settings: AwsSettings) -> Iterator[Check]:
-    for what in ("pipeline", "training"):
+    for what in ("pipeline", "training", "serving"):
         arn = getattr(settings, f"{what}_role_arn")
+        if not arn:
+            continue
         name = arn.rpartition("/")[2]
         found = _allowed(functools.partial(
             aws.find, "iam", "get_role", f"look at the role {name}", _NO_ROLE, RoleName=name

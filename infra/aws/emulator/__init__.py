@@ -23,7 +23,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from infra.aws import AwsSettings
-from infra.aws.emulator.account import made_up, number_of
+from infra.aws.emulator.account import made_up, number_of, roles_of
 from infra.rehearsal import scenario as scenarios
 from infra.rehearsal.held import held
 
@@ -58,9 +58,9 @@ def rehearse(
     from infra.rehearsal.bill import told
 
     settings = made_up(settings, workspace)
-    roles = frozenset({settings.pipeline_role_arn, settings.training_role_arn})
     began = time.time()
-    account = Account(number_of(settings), settings.region, roles, settings.bucket)
+    number, roles = number_of(settings), roles_of(settings)
+    account = Account(number, settings.region, roles, settings.bucket)
     folder = workspace / "aws"
     with (
         held(folder) if scenario else contextlib.nullcontext(),

@@ -21,10 +21,17 @@ def made_up(settings: AwsSettings, workspace: Path) -> AwsSettings:
         "registry": f"{number}.dkr.ecr.{region}.amazonaws.com",
         "pipeline_role_arn": f"arn:aws:iam::{number}:role/trefoil-pipeline",
         "training_role_arn": f"arn:aws:iam::{number}:role/trefoil-training",
+        "serving_role_arn": f"arn:aws:iam::{number}:role/trefoil-serving",
     }
     missing = {name: value for name, value in wanted.items() if not getattr(settings, name)}
     database = workspace.resolve() / "mlflow" / "mlflow.db"
     return settings._replace(**missing, tracking_uri=f"sqlite:///{database}")
+
+
+def roles_of(settings: AwsSettings) -> frozenset[str]:
+    """The roles that there are."""
+    named = (settings.pipeline_role_arn, settings.training_role_arn, settings.serving_role_arn)
+    return frozenset({*named, *settings.step_roles.values()})
 
 
 def number_of(settings: AwsSettings) -> str:
