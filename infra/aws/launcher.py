@@ -36,6 +36,8 @@ TRAINING = INPUTS.name == "data"
 ML = INPUTS.parents[1]
 OUTPUTS = ML / "model" if TRAINING else ML / "processing" / "output"
 LAST_LINES = 20
+TOLD = 1000
+"""Bytes of a reason: SageMaker tells no more than the first 1024, and the last ones say why."""
 LONGEST = 131071
 """Bytes that Linux lets one word of a command have."""
 
@@ -339,7 +341,7 @@ def fail(words: str, code: int) -> NoReturn:
     _say(words)
     place = ML / "output" / ("failure" if TRAINING else "message")
     place.parent.mkdir(parents=True, exist_ok=True)
-    place.write_text(words, encoding="utf-8")
+    place.write_bytes(words.encode()[-TOLD:])
     sys.exit(code)
 
 

@@ -324,3 +324,12 @@ def test_a_long_command_travels_where_sagemaker_takes_256_characters(tmp_path: P
     longer = taking({"text": Constant("x" * 200_000)}, *python("", word(("parameter", "text"))))
     ended = world(tmp_path / "longer", longer).run("take")
     assert "too long for Linux; pass it as an artefact" in ended.printed
+
+
+def test_of_a_long_reason_the_end_is_told(tmp_path: Path) -> None:
+    """SageMaker keeps the first 1024 bytes: what went wrong is in the last line."""
+    code = "[print('x' * 200) for _ in range(30)]; sys.exit('the disk of the robot is full')"
+    found = world(tmp_path, Step("fail", "image:1", python(code)), MAKE).run("fail")
+    told = (found.ml / "output" / "message").read_text()
+    assert len(told.encode()) <= 1024
+    assert told.endswith("the disk of the robot is full\nfail ended with code 1")
