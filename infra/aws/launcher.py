@@ -337,8 +337,8 @@ def _say(words: str) -> None:
 
 
 def fail(words: str, code: int) -> NoReturn:
-    """Leave the reason where SageMaker looks for it, and end."""
-    _say(words)
+    """Leave the reason where SageMaker looks for it, and end; its last line is news to the log."""
+    _say(words.splitlines()[-1])
     place = ML / "output" / ("failure" if TRAINING else "message")
     place.parent.mkdir(parents=True, exist_ok=True)
     place.write_bytes(words.encode()[-TOLD:])
