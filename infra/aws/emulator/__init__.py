@@ -53,7 +53,7 @@ def rehearse(
     Raises InputError at an unknown scenario, and while another rehearsal goes on.
     """
     chosen = scenarios.load(_SCENARIOS, scenario or "plain")
-    from infra.aws.emulator.bill import items
+    from infra.aws.emulator.bill import going_on, items
     from infra.aws.emulator.cloud import Account, standing
     from infra.rehearsal.bill import told
 
@@ -70,8 +70,8 @@ def rehearse(
             yield settings._replace(poll=_POLL)
         finally:
             if say and scenario:
-                calls, bill = cloud.log.told(), told(items(cloud.world, began, settings))
-                for line in _summary(scenario, chosen["words"], calls, [*bill], runner):
+                bill = [*told(items(cloud.world, began, settings)), *going_on(cloud.world)]
+                for line in _summary(scenario, chosen["words"], cloud.log.told(), bill, runner):
                     say(line)
 
 

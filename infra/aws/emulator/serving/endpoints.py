@@ -11,6 +11,7 @@ from infra.aws.emulator.serving import variants
 from infra.aws.emulator.serving.change import CHANGING, change
 from infra.aws.emulator.serving.fleet import Fleet, raised
 from infra.aws.emulator.serving.resource import CONFIGURATION, ENDPOINT
+from infra.aws.emulator.serving.server import ENDED
 from infra.aws.emulator.store import Record
 from infra.aws.emulator.world import World
 from infra.local.process import end_orphan
@@ -44,7 +45,8 @@ class Endpoints:
     def resume(self) -> None:
         """End what a rehearsal that was killed left running, and go on with what was changing."""
         for alive in (self._world.folder / "endpoints").glob("*/*/*/alive"):
-            end_orphan(StepDirectory(alive.parent), _HALT)
+            if end_orphan(StepDirectory(alive.parent), _HALT):
+                (alive.parent / ENDED).touch()
         for record in self._world.store.of(ENDPOINT.kind):
             if record["status"] in CHANGING:
                 self._change(record)

@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from infra.aws.emulator.serving.server import Server, started
+from infra.aws.emulator.serving.server import ENDED, Server, started
 from infra.aws.emulator.serving.variants import Variant
 from infra.aws.emulator.world import World
+from infra.storage import write_whole
+
+_RENTED = "rented.json"
+
+
+class Rented(NamedTuple):
+    """The machines of a variant, as long as they were there; ``machine`` empty: serverless."""
+
+    endpoint: str
+    machine: str
+    machines: int
+    began: float
+    seconds: float
 
 
 class Fleet:
@@ -45,6 +59,8 @@ def raised(world: World, endpoint: str, variants: list[Variant], halt: threading
     try:
         for each in variants:
             machine = place(world, endpoint) / each["name"] / _instance()
+            machine.mkdir(parents=True)
+            write_whole(machine / _RENTED, json.dumps(_rented(endpoint, each)))
             servers[each["name"]] = started(world, machine, each, halt)
     except BaseException:
         Fleet(servers).stop()
@@ -60,6 +76,21 @@ def place(world: World, endpoint: str) -> Path:
 def began(instance: str) -> int:
     """When a machine began, in milliseconds since 1970: its name says so."""
     return int(instance.removeprefix("i-"), 16)
+
+
+def rented(world: World) -> Iterator[Rented]:
+    """Every machine that endpoints had, oldest first, those too that they have now."""
+    files = (world.folder / "endpoints").glob(f"*/*/*/{_RENTED}")
+    for file in sorted(files, key=lambda each: each.parent.name):
+        start, ended = began(file.parent.name) / 1000, file.with_name(ENDED)
+        end = ended.stat().st_mtime if ended.exists() else time.time()
+        known = json.loads(file.read_text(encoding="utf-8"))
+        yield Rented(**known, began=start, seconds=max(0.0, end - start))
+
+
+def _rented(endpoint: str, variant: Variant) -> dict[str, Any]:
+    machine = variant["asked"].get("InstanceType", "")
+    return {"endpoint": endpoint, "machine": machine, "machines": variant["desired_count"]}
 
 
 def _instance() -> str:

@@ -26,6 +26,8 @@ _HEALTHY = 480
 """Seconds in which a server must answer /ping, unless the configuration says otherwise."""
 _PING, _GRACE, _POLL = 2.0, 30.0, 0.1
 """Seconds: for one /ping, between SIGTERM and SIGKILL, and between two looks."""
+ENDED = "ended"
+"""A file beside the log; its time is when the server ended."""
 _LOST = (OSError, http.client.HTTPException)
 
 
@@ -48,8 +50,8 @@ class Reply(NamedTuple):
 class Server:
     """A server that runs."""
 
-    def __init__(self, machine: Machine, port: int) -> None:
-        self._machine, self._port = machine, port
+    def __init__(self, machine: Machine, port: int, folder: Path) -> None:
+        self._machine, self._port, self._folder = machine, port, folder
         self._over = threading.Event()
         threading.Thread(target=self._wait, daemon=True).start()
 
@@ -82,6 +84,7 @@ class Server:
 
     def _wait(self) -> None:
         self._machine.wait()
+        (self._folder / ENDED).touch()
         self._over.set()
 
 
@@ -95,7 +98,7 @@ def started(
     environment = {**container.get("Environment", {}), "AWS_REGION": world.region}
     work = Work(container["Image"], [], environment, folder / "ml", folder / "log", port)
     try:
-        server = Server(world.machines.start(work), port)
+        server = Server(world.machines.start(work), port, folder)
     except TrefoilError as error:
         raise Unhealthy(
             f"The container for production variant {name} did not start: {error}"
