@@ -13,7 +13,15 @@ GOALS = [
     Goal("run --help", FLOOR, 6),
     Goal("run --dry-run", FLOOR, 15),
     Goal("plan", FLOOR, 15),
+    Goal("run --provider aws --dry-run", FLOOR, 20),
 ]
+ACCOUNT = {
+    "TREFOIL_REGION": "eu-west-1",
+    "TREFOIL_BUCKET": "example-bucket",
+    "TREFOIL_PIPELINE_ROLE_ARN": "arn:aws:iam::123456789012:role/trefoil-pipeline",
+    "TREFOIL_TRAINING_ROLE_ARN": "arn:aws:iam::123456789012:role/trefoil-training",
+    "TREFOIL_SERVING_ROLE_ARN": "arn:aws:iam::123456789012:role/trefoil-serving",
+}
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -30,6 +38,11 @@ def main(argv: list[str] | None = None) -> None:
                 "run --dry-run", [PYTHON, "-m", "pipelines.run", "--dry-run"], environment=ours
             ),
             Contender("plan", [PYTHON, "-m", "pipelines", "plan"], environment=ours),
+            Contender(
+                "run --provider aws --dry-run",
+                [*run, "--provider", "aws", "--dry-run"],
+                environment=ours | ACCOUNT,
+            ),
         ]
         contenders += _peers(missing)
         once(contenders[2])  # compiles the pipeline: from here on its IR is kept
