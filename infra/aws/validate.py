@@ -40,6 +40,14 @@ def problems(operation: str, request: Mapping[str, Any]) -> list[Problem]:
     return found or [*rules.problems(operation, request), *definition.problems(operation, request)]
 
 
+def shaped(service: str, operation: str, request: Mapping[str, Any]) -> list[Problem]:
+    """What another service's model finds wrong with a request. Raises KeyError: no operation."""
+    if operation not in _model(service).operation_names:
+        raise KeyError(operation)
+    shape = _model(service).operation_model(operation).input_shape
+    return list(_walk(shape, request, "", lambda _: False))
+
+
 def arguments(operation: str, given: Mapping[str, Any], path: str, named: str) -> Iterator[Problem]:
     """Hold a pipeline step's Arguments against the operation that the service makes of them.
 
@@ -61,11 +69,11 @@ def is_placeholder(value: Any) -> bool:
 
 
 @functools.cache
-def _model() -> Any:
+def _model(service: str = "sagemaker") -> Any:
     from botocore.loaders import Loader
     from botocore.model import ServiceModel
 
-    return ServiceModel(Loader().load_service_model("sagemaker", "service-2"))
+    return ServiceModel(Loader().load_service_model(service, "service-2"))
 
 
 def operations() -> list[str]:

@@ -22,7 +22,7 @@ from infra.rehearsal.ground import ground
 from infra.rehearsal.log import Log
 from infra.rehearsal.server import Answer, Call, serving
 
-_MOTO = r"([\w.-]+\.)?(s3|sts|iam|application-autoscaling|monitoring|servicequotas)"
+_MOTO = r"([\w.-]+\.)?(s3|sts|iam|monitoring|servicequotas)"
 """Hosts, up to the region, behind which moto stands."""
 
 
@@ -63,6 +63,7 @@ def standing(
         from infra.aws.emulator.logs import Logs
         from infra.aws.emulator.sagemaker import SageMaker
         from infra.aws.emulator.serving.runtime import Runtime
+        from infra.aws.emulator.serving.scaling import Scaling
 
         objects = Objects(moto.address(), account.region)
         objects.make_bucket(account.bucket, account.region)
@@ -86,6 +87,7 @@ def standing(
             f"api.sagemaker.{account.region}.amazonaws.com": sagemaker.answer,
             f"logs.{account.region}.amazonaws.com": logs.answer,
             f"runtime.sagemaker.{account.region}.amazonaws.com": runtime.answer,
+            f"application-autoscaling.{account.region}.amazonaws.com": Scaling(world).answer,
             f"api.ecr.{account.region}.amazonaws.com": Images(scenario).answer,
         }
 

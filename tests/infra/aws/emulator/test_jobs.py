@@ -202,6 +202,26 @@ def _steps(lines: list[str]) -> list[int]:
     return [int(line.removeprefix("step ")) for line in lines if line.startswith("step")]
 
 
+def test_whoever_does_not_hear_sigterm_is_killed(tmp_path: Path) -> None:
+    """A container without a handler loses what it did since its last checkpoint, and no more."""
+    code = """
+import signal, sys, time
+saved = ml / 'checkpoints/step'
+if saved.exists():
+    sys.exit(0)
+signal.signal(signal.SIGTERM, lambda *_: print('deaf', flush=True))
+saved.write_text('1')
+print('ready', flush=True)
+while True:
+    time.sleep(0.1)
+"""
+    with cloud(tmp_path, grace=1.0, interruptions=[{"step": ".", "says": "ready"}]):
+        found = trained(spot("job-1", code))
+        assert found["TrainingJobStatus"] == "Completed"
+        assert seen(found).count("Interrupted") == 1
+        assert logged("job-1") == ["ready", "deaf"]
+
+
 def test_only_a_spot_machine_is_taken_away(tmp_path: Path) -> None:
     with cloud(tmp_path, interruptions=[{"step": "."}]):
         assert "Interrupted" not in seen(trained(training("job-1", _count(0))))

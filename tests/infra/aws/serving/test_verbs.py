@@ -181,6 +181,20 @@ def test_a_package_is_approved_when_its_version_gets_all_requests(tmp_path: Path
         assert _approvals(there) == ["Approved", "Approved"]
 
 
+def test_machines_come_and_go_between_the_limits_or_stay_as_they_are(tmp_path: Path) -> None:
+    """With one machine nothing is to be scaled, and what scaled before has to stop."""
+    with place(tmp_path, **_MACHINES) as there:
+        there.deploy("1")
+        (target,) = there.kept("ScalableTarget")
+        assert target["request"]["MaxCapacity"] == 3
+        assert len(there.kept("ScalingPolicy")) == 1
+        one = Place(tmp_path, **{**_MACHINES, "serving_instances": 1})
+        one.deploy("2")
+        assert there.kept("ScalableTarget") == there.kept("ScalingPolicy") == []
+        one.deploy("3")
+        assert there.serving(1) == ["3"]
+
+
 def test_a_serverless_and_an_asynchronous_endpoint(tmp_path: Path) -> None:
     with place(tmp_path) as there:
         there.deploy("1")
