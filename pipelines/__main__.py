@@ -14,6 +14,7 @@ VERBS: dict[str, tuple[str, str, str]] = {
     "plan": ("plan:plan", "plan:configure", "say what a run would do"),
     "status": ("runs:status", "flags:add_run", "say where a run stands"),
     "logs": ("runs:logs", "runs:configure_logs", "print what the steps printed"),
+    "outputs": ("outputs:outputs", "outputs:configure", "say what a run left, or copy it"),
     "list": ("runs:list_runs", "flags:add_place", "list the runs"),
     "cancel": ("runs:cancel", "flags:add_run", "end a run"),
     "reap": ("reap:reap", "reap:configure", "end and remove what a run left in a cloud"),
