@@ -49,12 +49,13 @@ def rehearse(
 ) -> Iterator[AwsSettings]:
     """Stand while the block runs; yields settings that reach this. See infra.rehearsal.
 
-    Without a ``scenario`` what was rehearsed before can be looked at, and nothing is started.
+    Without a ``scenario`` what was rehearsed before can be looked at, and nothing is started; of a
+    rehearsal that goes on elsewhere, things can be asked.
     Raises InputError at an unknown scenario, and while another rehearsal goes on.
     """
     chosen = scenarios.load(_SCENARIOS, scenario or "plain")
     from infra.aws.emulator.bill import going_on, items
-    from infra.aws.emulator.cloud import Account, standing
+    from infra.aws.emulator.cloud import Account, joined, standing
     from infra.rehearsal.bill import told
 
     settings = made_up(settings, workspace)
@@ -62,6 +63,11 @@ def rehearse(
     number, roles = number_of(settings), roles_of(settings)
     account = Account(number, settings.region, roles, settings.bucket)
     folder = workspace / "aws"
+    if scenario is None:
+        with joined(account, folder) as there:
+            if there:
+                yield settings._replace(poll=_POLL)
+                return
     with (
         held(folder) if scenario else contextlib.nullcontext(),
         standing(account, folder, chosen, runner, looking=scenario is None) as cloud,

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import os
+import socket
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
+from urllib.parse import urlsplit
 
 from infra.aws.emulator.machine import choose
 from infra.aws.emulator.moto import Moto
@@ -16,6 +18,7 @@ from infra.aws.emulator.objects import Objects
 from infra.aws.emulator.refusal import fail
 from infra.aws.emulator.store import Store
 from infra.aws.emulator.world import World
+from infra.rehearsal import held
 from infra.rehearsal.clock import Clock
 from infra.rehearsal.faults import Faults
 from infra.rehearsal.ground import ground
@@ -24,6 +27,8 @@ from infra.rehearsal.server import Answer, Call, serving
 
 _MOTO = r"([\w.-]+\.)?(s3|sts|iam|monitoring|servicequotas)"
 """Hosts, up to the region, behind which moto stands."""
+_OWN = ("api.sagemaker", "logs", "runtime.sagemaker", "application-autoscaling", "api.ecr")
+"""Those for which the stand-in itself answers."""
 
 
 class Account(NamedTuple):
@@ -83,24 +88,58 @@ def standing(
         )
         sagemaker, logs = SageMaker(world), Logs(world)
         runtime = Runtime(world, sagemaker.endpoints)
-        answering = {
-            f"api.sagemaker.{account.region}.amazonaws.com": sagemaker.answer,
-            f"logs.{account.region}.amazonaws.com": logs.answer,
-            f"runtime.sagemaker.{account.region}.amazonaws.com": runtime.answer,
-            f"application-autoscaling.{account.region}.amazonaws.com": Scaling(world).answer,
-            f"api.ecr.{account.region}.amazonaws.com": Images(scenario).answer,
-        }
+        answers = (
+            sagemaker.answer, logs.answer, runtime.answer, Scaling(world).answer,
+            Images(scenario).answer,
+        )  # fmt: skip
+        hosts = (f"{name}.{account.region}.amazonaws.com" for name in _OWN)
+        answering = dict(zip(hosts, answers, strict=True))
 
         def answer(call: Call) -> Answer:
             return answering[call.header("Host").partition(":")[0]](call)
 
         log = Log(requests, named)
-        with serving(answer, log, Faults(faults), fail, answering) as address:
-            routes = {
-                **{name.replace(".", r"\."): address for name in answering},
-                rf"{_MOTO}(\.{account.region})?\.amazonaws\.com": moto.address(),
-            }
-            with ground(routes, log), contextlib.closing(runtime), contextlib.closing(sagemaker):
-                if not looking:
-                    sagemaker.resume()
-                yield Cloud(world, log)
+        with (
+            serving(answer, log, Faults(faults), fail, answering) as address,
+            ground(_routes(account, answering, address, moto.address()), log),
+            contextlib.closing(runtime),
+            contextlib.closing(sagemaker),
+            contextlib.nullcontext() if looking else held.answering(
+                workspace, f"{address} {moto.address()}"
+            ),
+        ):  # fmt: skip
+            if not looking:
+                sagemaker.resume()
+            yield Cloud(world, log)
+
+
+@contextlib.contextmanager
+def joined(account: Account, workspace: Path) -> Iterator[bool]:
+    """Lead every SDK to the stand-in that goes on in a workspace; False where none does."""
+    there = _there(workspace)
+    if there is None:
+        yield False
+        return
+    hosts = [f"{name}.{account.region}.amazonaws.com" for name in _OWN]
+    with ground(_routes(account, hosts, *there), Log(workspace / "requests.jsonl", named)):
+        yield True
+
+
+def _routes(account: Account, hosts: Iterable[str], own: str, moto: str) -> dict[str, str]:
+    return {
+        **{name.replace(".", r"\."): own for name in hosts},
+        rf"{_MOTO}(\.{account.region})?\.amazonaws\.com": moto,
+    }
+
+
+def _there(workspace: Path) -> tuple[str, str] | None:
+    """The addresses of a stand-in that goes on; one that was killed leaves them, and is silent."""
+    try:
+        own, moto = (workspace / "address").read_text(encoding="utf-8").split()
+        for address in (own, moto):
+            parts = urlsplit(address)
+            with socket.create_connection((parts.hostname or "", parts.port or 0), timeout=5):
+                pass
+    except (OSError, ValueError):
+        return None
+    return own, moto

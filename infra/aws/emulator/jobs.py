@@ -109,6 +109,12 @@ class Jobs:
         """Ask a job to end; safe to repeat."""
         if drive := self._drives.get((kind.word, name)):
             drive.stop()
+            return
+        record = self._found(kind, name)
+        if record["status"] not in FINAL:  # a rehearsal that was killed left it
+            record["status"] = "Stopping"
+            self._start(kind, record)
+            self.wait(kind, name)
 
     def close(self) -> None:
         """Halt what is under way, and wait for that."""

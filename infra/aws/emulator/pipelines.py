@@ -151,7 +151,13 @@ class Pipelines:
                 f"Pipeline execution with ARN {execution['arn']} status {execution['status']}. "
                 "Only pipelines with Executing status can be stopped.",
             )
-        self._running[execution["name"]].stop()
+        if running := self._running.get(execution["name"]):
+            running.stop()
+        else:  # a rehearsal that was killed left it
+            execution["status"] = "Stopping"
+            self._world.store.save(EXECUTION, execution)
+            self._run(execution)
+            self._running[execution["name"]].join()
         return {"PipelineExecutionArn": execution["arn"]}
 
     def _retry(self, request: Mapping[str, Any]) -> dict[str, Any]:

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import signal
+import subprocess
+import sys
+import time
 import tomllib
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -180,3 +184,59 @@ def test_no_secret_is_in_the_log_of_a_rehearsal(stages: Stages, tmp_path: Path) 
     logged = [str(line) for line in lines(tmp_path / "aws" / "requests.jsonl")]
     assert len(logged) > 5
     assert not any(secret in line for line in logged)
+
+
+_RUNS = """
+import sys
+from pathlib import Path
+from tests.infra.aws.running import document, plan_of
+from tests.infra.aws.test_rehearsals import _ran, rehearsed
+folder = Path(sys.argv[1])
+with rehearsed(folder / "w", "plain") as settings:
+    _ran(plan_of(document("stages", folder / "ir"), how="wait"), settings)
+"""
+
+
+def _until_it_waits(folder: Path) -> None:
+    while not (folder / "aws" / "address").exists():
+        time.sleep(0.1)
+    while True:
+        with contextlib.suppress(InputError), rehearsed(folder, None) as settings:
+            lines = [each.text for each in PROVIDER.logs(RUN, settings, "", follow=False)]
+            if "waiting" in lines:
+                return
+        time.sleep(0.2)
+
+
+@contextlib.contextmanager
+def _elsewhere(folder: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """A rehearsal in a process of its own, whose run waits to be ended."""
+    root = Path(__file__).parents[3]
+    with subprocess.Popen([sys.executable, "-c", _RUNS, str(folder)], cwd=root) as process:
+        try:
+            _until_it_waits(folder / "w")
+            yield process
+        finally:
+            process.kill()
+
+
+def test_a_rehearsal_that_goes_on_elsewhere_can_be_cancelled(tmp_path: Path) -> None:
+    """A second terminal is how a person ends a run."""
+    with _elsewhere(tmp_path) as process:
+        with rehearsed(tmp_path / "w", None) as settings:
+            assert PROVIDER.cancel(RUN, settings)
+        assert process.wait(60) == 0
+    with rehearsed(tmp_path / "w", None) as settings:
+        assert PROVIDER.status(RUN, settings).state == "cancelled"
+
+
+def test_what_a_killed_rehearsal_left_is_ended_by_a_cancel(tmp_path: Path) -> None:
+    """Else its steps go on for ever, and the run is running for ever."""
+    with _elsewhere(tmp_path) as process:
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        with rehearsed(tmp_path / "w", None) as settings:
+            assert PROVIDER.status(RUN, settings).state == "running"
+            assert PROVIDER.cancel(RUN, settings)
+        with rehearsed(tmp_path / "w", "plain") as settings:
+            assert list(PROVIDER.follow(RUN, settings))[-1].state == "cancelled"
