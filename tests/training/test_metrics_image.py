@@ -159,3 +159,23 @@ def test_a_model_of_other_images_cannot_be_measured(judge: ImageJudge, rng: Gene
         "it models images of 3x4x4 in any values, and this data is images of 1x8x8 in 17 levels"
     )
     assert judge.cannot(VAE(config, Spec("more", "image", (1, 8, 8), 17, (), ""))) == ""
+
+
+class Codes:
+    """A model whose code length of an image is known: the mean of its pixels."""
+
+    spec = Spec("made", "image", (1, 2, 2), 256, (), "")
+
+    def bits_per_dim(
+        self, images: torch.Tensor, _draws: int, _generator: torch.Generator
+    ) -> dict[str, torch.Tensor]:
+        return {"bits_per_dim": images.flatten(1).float().mean(1)}
+
+
+def test_bits_per_dim_is_the_mean_of_every_held_out_image(rng: Generator) -> None:
+    """The number of the whole project: a row left out, or a batch weighed wrong, moves it."""
+    rows = rng.integers(0, 256, (2 * image._BATCH + 7, 4)) / 255
+    rows[-7:] = 1.0  # the last, short batch is unlike the others
+    judge = ImageJudge(dataset_of(rows[:50], rows, (1, 2, 2), 256))
+    found = judge.measure(cast("Model", Codes()), 0)
+    assert found["bits_per_dim"] == pytest.approx(np.rint(rows * 255).mean(), rel=1e-6)

@@ -90,3 +90,13 @@ def test_too_few_rows_are_refused(ids: list[int], why: str) -> None:
 def test_a_seed_out_of_range_is_refused(seed: int) -> None:
     with pytest.raises(InputError, match=f"the seed is {seed}; it must be"):
         split.split(None, 10, seed, "data")
+
+
+def test_parts_that_come_sorted_are_mixed_and_stay_apart() -> None:
+    """Folders come class by class, and metrics look at the first rows: they would see one class."""
+    found = split.given(1000, 500)
+    assert sorted(found.train.tolist()) == list(range(1000))
+    assert sorted(found.test.tolist()) == list(range(1000, 1500))
+    for rows, centre in ((found.train, 500), (found.test, 1250)):
+        assert abs(rows[: len(rows) // 4].mean() - centre) < 50
+    np.testing.assert_array_equal(found.test, split.given(1000, 500).test)

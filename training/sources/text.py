@@ -18,7 +18,7 @@ def read(file: Path) -> Examples:
     text = _decoded(file)
     cut = len(split.tail(len(text), str(file)).train)
     train, test = _lines(text[:cut]), _lines(text[cut:])
-    rows = split.given(len(train), len(test))._replace(how="tail")
+    rows = split.as_it_is(len(train), len(test))._replace(how="tail")
     return Examples(Texts(train + test), None, rows)
 
 
