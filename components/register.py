@@ -4,7 +4,8 @@
         [--promote when-better|always|never] --version FILE --promoted FILE
 
 when-better: it becomes champion where there is none, or where evaluate has compared it with the
-present one on the same data, found it nowhere worse, and better in the first number they share.
+present one on the same data, and found it in no number worse than chance explains, and in the first
+that they share better than that. A version that was rolled back from waits for a person.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from typing import Any, NamedTuple
 
 from components import contract, mlmodel
 from infra import mlflow
-from infra.registry import DIGEST, MODEL, RUN_ID, Registry, Version
+from infra.registry import DIGEST, LEFT, MODEL, RUN_ID, Registry, Version
 from infra.storage import tree, tree_digest
 from training.errors import InputError
 from training.files import read_json
@@ -95,8 +96,13 @@ def promote(registry: Registry, version: Version, rule: str, evaluation: dict[st
     )
     if rule == "when-better":
         better, why = judge(evaluation, champion.version if champion else None)
+        if better and LEFT in version.tags:
+            better, why = False, "it was rolled back from"
+        if not better:
+            why = f"{why}; decide with: python -m pipelines promote {version.version}"
     if not better:
-        return f"challenger; not promoted: {why}"
+        newest = registry.challenger(version.name) == version
+        return f"{'challenger; ' * newest}not promoted: {why}"
     registry.promote(version)
     return f"champion; {why}"
 
@@ -106,12 +112,10 @@ def judge(evaluation: Mapping[str, Any], champion: str | None) -> tuple[bool, st
     if champion is None:
         return True, "there was no champion"
     against = evaluation.get("champion")
-    decide = "decide with: python -m pipelines promote"
     if not isinstance(against, dict):
-        return False, f"it was not compared with champion {champion}; {decide}"
+        return False, f"it was not compared with champion {champion}"
     if str(against["version"]) != champion:
-        compared = f"it was compared with champion {against['version']}, and now that is {champion}"
-        return False, f"{compared}; {decide}"
+        return False, f"it was compared with champion {against['version']}, now that is {champion}"
     mine, theirs = _numbers(evaluation.get("metrics")), _numbers(against.get("metrics"))
     shared = [
         name
@@ -124,14 +128,12 @@ def judge(evaluation: Mapping[str, Any], champion: str | None) -> tuple[bool, st
         if not reason["passed"]:
             return False, str(reason["why"])
     first = shared[0]
-    better = mine[first] < theirs[first]
-    if METRICS[first].better == "higher":
-        better = mine[first] > theirs[first]
+    chance = (METRICS[first].tolerance or 0.0) * abs(theirs[first])
+    better = mine[first] < theirs[first] - chance
     word = "better" if better else "not better"
-    return (
-        better,
-        f"{first} {mine[first]:.4g} is {word} than champion {champion}'s {theirs[first]:.4g}",
-    )
+    told = f"{first} {mine[first]:.4g} is {word} than champion {champion}'s {theirs[first]:.4g}"
+    by_chance = not better and mine[first] < theirs[first]
+    return better, told + f" by more than chance (tolerance {chance:.2g})" * by_chance
 
 
 def _candidate(arguments: Any) -> Candidate:

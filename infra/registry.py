@@ -23,6 +23,8 @@ CHAMPION, CHALLENGER = "champion", "challenger"
 MODEL = "model"
 """Folder, within what MLflow stores of a version, that is the model directory itself."""
 RUN_ID, DIGEST = "trefoil.run_id", "trefoil.model_digest"
+LEFT = "trefoil.rolled_back_from"
+"""Of a version that was champion until somebody rolled back: only a person promotes it again."""
 _HISTORY = "trefoil.champions"
 _KEPT = 50
 
@@ -122,6 +124,9 @@ class Registry:
 
     def promote(self, version: Version) -> Promotion:
         """Make a version champion and remember who was. Safe to repeat."""
+        if LEFT in version.tags:
+            with mlflow.told(self.uri):
+                self.client.delete_model_version_tag(version.name, version.version, LEFT)
         history = self._champions(version.name)
         if history[-1:] != [version.version]:
             history.append(version.version)
@@ -143,6 +148,9 @@ class Registry:
         if not history:
             raise InputError(f"version {left} is the first champion of {name}: none was before it")
         version = there[history[-1]]
+        if left in there:
+            with mlflow.told(self.uri):
+                self.client.set_model_version_tag(name, left, LEFT, "true")
         self._crown(version, history)
         return _promotion(version, history)._replace(previous=left)
 
