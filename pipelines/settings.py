@@ -144,6 +144,9 @@ def _make(model: type, values: Mapping[str, Any]) -> Any:
     own = {n: _structured(v, fields[n], n) for n, v in values.items() if n in fields}
     if all(fields[name] == "str" and isinstance(value, str) for name, value in own.items()):
         return model(**own)  # nothing to convert: pydantic need not be loaded
+    for name, value in own.items():
+        if isinstance(value, bool) and fields[name] != "bool":  # pydantic takes true for 1
+            raise SettingsError(f"the setting {name} is {str(value).lower()}; it is no yes or no")
     import pydantic
 
     try:

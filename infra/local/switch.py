@@ -115,8 +115,8 @@ def bind(port: int) -> socket.socket:
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
             raise InputError(
-                f"port {port} is in use by another program; end that, or deploy to another "
-                "endpoint, whose port will be free: --param endpoint=NAME"
+                f"port {port} is in use by another program; end that, or choose another endpoint, "
+                "whose port will be free: deploy --endpoint NAME, or run --param endpoint=NAME"
             ) from None
         raise InputError(
             f"port {port} cannot be had ({error.strerror}); deploy to another endpoint"

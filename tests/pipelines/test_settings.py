@@ -127,3 +127,11 @@ def test_an_empty_variable_is_as_good_as_not_set() -> None:
     """An empty TREFOIL_WORKSPACE would make the current directory the workspace."""
     common, own = load(environment={"TREFOIL_WORKSPACE": "", "TREFOIL_PARALLEL": ""})
     assert (common.workspace, own.parallel) == (".trefoil", 0)
+
+
+def test_yes_is_no_number(tmp_path: Path) -> None:
+    """pydantic takes true for 1: a run would go on with one step at a time, without a word."""
+    file = tmp_path / "s.json"
+    file.write_text('{"parallel": true}')
+    with pytest.raises(SettingsError, match="the setting parallel is true; it is no yes or no"):
+        settings.load(providers.get("local"), str(file), {}, {})

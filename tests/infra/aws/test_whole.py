@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from infra.aws import PROVIDER, AwsSettings
+from infra.local import endpoint
 from tests.pipelines.test_cli import RUN, cli
 
 _GATE = {"fd": None, "bits_per_dim": None, "champion": False}
@@ -57,6 +58,7 @@ def test_what_it_leaves_is_what_it_leaves_here_and_its_endpoint_answers(tmp_path
     """Another place must give the same model, to the bit, and the same numbers of it."""
     mine, cloud = tmp_path / "mine", tmp_path / "cloud"
     here = _ran(mine)
+    endpoint.stop(workspace=mine, name="digits-vae")  # its server would outlive the test
     there = _ran(cloud, "--provider", "aws", "--rehearse", "--set", "image_tag=1")
     assert there["metrics"] == here["metrics"]
     apart = cloud / "rehearsal/aws"

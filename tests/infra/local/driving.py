@@ -125,7 +125,9 @@ def _from_json(data: dict[str, Any]) -> Step:
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # as at a terminal, also where tests run by nohup
+    # As at a terminal, also where tests run in the background or by nohup.
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     found = [_from_json(each) for each in json.loads(Path(sys.argv[2]).read_text("utf-8"))]
     own = json.loads(sys.argv[3]) if len(sys.argv) > 3 else {}
     plan = Plan("test", tuple(found))
