@@ -15,7 +15,7 @@ from infra.storage import tree, tree_digest
 from tests.infra.aws.lowering import GOLDEN
 from tests.infra.aws.running import RUN, aws, plan_of
 
-_STEPS = 900
+_STEPS = 2400
 _DATASET, _MODEL = ("prepare", "dataset"), ("train", "model")
 
 
