@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 UV     := $(BIN)/uv
-EXTRAS := train tracking serve data kfp aws sagemaker rehearse dev
+EXTRAS := train tracking serve data kfp aws sagemaker gcp azure rehearse dev
 ROOMS  := pipelines components infra training
 # Where a CPU wheel of torch is at hand (pip's own find-links) take it; elsewhere let uv
 # choose the build that fits this machine's accelerator.
