@@ -5,20 +5,21 @@ Whoever looks at a run whose steps have ended starts its exit handlers, if nobod
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from infra.aws import AwsSettings, following, handlers, sending
+from infra.aws import AwsSettings, handlers, sending
 from infra.aws import logs as log
-from infra.aws.looking import Look, Looker, Task, kept
+from infra.aws.looking import Looker
 from infra.aws.outputs import Outputs
 from infra.aws.reaping import left, reap
-from infra.aws.records import Attempt, Records, encrypted
 from infra.aws.session import Aws, connected
 from infra.aws.stopping import stop
-from infra.errors import InputError
-from infra.plan import DONE, FINAL, Event, Json, LogLine, Plan, Request, RunRef, Status
+from infra.aws.store import S3
+from infra.cloud import following, telling
+from infra.cloud.looking import Look, Task, kept
+from infra.cloud.records import Attempt, Records
+from infra.plan import FINAL, Event, Json, LogLine, Plan, Request, RunRef, Status
 from infra.provider import Context
 
 if TYPE_CHECKING:
@@ -28,8 +29,6 @@ __all__ = [
     "cancel", "follow", "history", "left", "list_runs", "logs", "outputs", "reap", "status",
     "submit", "why",
 ]  # fmt: skip
-_READ_AGAIN = 1.0
-"""Seconds between two looks at a log that is followed."""
 
 
 def submit(request: Request, settings: AwsSettings, _context: Context) -> RunRef:
@@ -55,9 +54,7 @@ def follow(run: RunRef, settings: AwsSettings) -> Iterator[Event]:
 
 def status(run: RunRef, settings: AwsSettings) -> Status:
     """Where the run stands. Raises InputError on an unknown run."""
-    found = _Watched(run, settings).look()
-    steps = {name: task.event(name) for name, task in found.tasks.items()}
-    return Status(run, found.state, steps, found.words)
+    return telling.status(run, _Watched(run, settings).look())
 
 
 def logs(run: RunRef, settings: AwsSettings, step: str, follow: bool) -> Iterator[LogLine]:
@@ -66,16 +63,9 @@ def logs(run: RunRef, settings: AwsSettings, step: str, follow: bool) -> Iterato
     Raises InputError on an unknown run or step.
     """
     watched = _Watched(run, settings)
-    _require(watched.plan, run, step)
+    telling.require_step(watched.plan, run, step)
     reader = log.Reader(watched.aws)
-    while True:
-        found = watched.look()
-        for name, task in found.tasks.items():
-            if step in ("", name):
-                yield from (LogLine(name, line) for line in reader.lines(task))
-        if found.state in FINAL or not follow:
-            return
-        time.sleep(min(_READ_AGAIN, settings.poll))
+    return telling.logs(watched.look, reader.lines, step, follow, settings.poll)
 
 
 def outputs(run: RunRef, settings: AwsSettings) -> dict[str, dict[str, Json]]:
@@ -85,41 +75,20 @@ def outputs(run: RunRef, settings: AwsSettings) -> dict[str, dict[str, Json]]:
     """
     watched = _Watched(run, settings)
     found = Outputs(watched.aws, settings, run.run_id)
-    return {
-        name: found.of(watched.plan.step(name), task)
-        for name, task in watched.look().tasks.items()
-        if task.state in DONE
-    }
+    return telling.outputs(watched.plan, watched.look(), found.of)
 
 
 def history(run: RunRef, settings: AwsSettings) -> History:
     """The plan, and when each event was. Raises InputError on an unknown run."""
-    from infra.history import History, Moment
-
     watched = _Watched(run, settings)
-    found, plan = watched.look(), watched.plan
-    moments = [Moment(Event("", "running"), found.began or None)]
-    for name, task in found.tasks.items():
-        if task.began:
-            commit = plan.step(name).env.get("TREFOIL_GIT_COMMIT", "")
-            moments.append(Moment(Event(name, "running"), task.began, commit=commit))
-        if task.state in FINAL:
-            moments.append(Moment(task.event(name), task.ended or task.began or None))
-    if found.state in FINAL:
-        moments.append(Moment(found.event(), found.ended or None))
-    return History(plan, tuple(sorted(moments, key=lambda each: each.at or 0.0)))
+    return telling.history(watched.plan, watched.look())
 
 
 def why(run: RunRef, settings: AwsSettings, step: str) -> list[str]:
     """Why a step ran, or did not. Raises InputError on an unknown run or step."""
     watched = _Watched(run, settings)
-    _require(watched.plan, run, step)
-    task = watched.look().tasks.get(step)
-    if task is None or task.state == "waiting":
-        return [f"{step} has not run"]
-    if task.state == "skipped":
-        return [f"{step} was skipped: {task.words}"]
-    return [f"{step} ran as it does in every run: on SageMaker nothing is taken from a cache"]
+    telling.require_step(watched.plan, run, step)
+    return telling.why(watched.look(), step, "SageMaker")
 
 
 def cancel(run: RunRef, settings: AwsSettings) -> bool:
@@ -137,7 +106,7 @@ def cancel(run: RunRef, settings: AwsSettings) -> bool:
 
 def list_runs(settings: AwsSettings) -> list[RunRef]:
     """The runs that the bucket knows, newest first."""
-    records = Records(connected(settings.region), settings)
+    records = Records(S3(connected(settings.region), settings), settings.prefix)
     return [RunRef("aws", run_id) for run_id in records.runs()]
 
 
@@ -147,10 +116,10 @@ class _Watched:
     def __init__(self, run: RunRef, settings: AwsSettings) -> None:
         """Raises InputError where there is no such run."""
         self.aws: Aws = connected(settings.region)
-        self._records = Records(self.aws, settings)
+        self._store = S3(self.aws, settings)
+        self._records = Records(self._store, settings.prefix)
         self._attempt: Attempt = self._records.require(run)
         self._looker = Looker(self.aws, self._attempt)
-        self._encrypted = encrypted(settings)
 
     @property
     def plan(self) -> Plan:
@@ -161,7 +130,7 @@ class _Watched:
         if self._attempt.ended:
             return kept(self._attempt.ended)
         found = self._looker.look()
-        handlers.send(self.aws, self._attempt, found, self._encrypted)
+        handlers.send(self.aws, self._store, self._attempt, found)
         if found.state in FINAL:
             self.end(found)
         return found
@@ -169,9 +138,3 @@ class _Watched:
     def end(self, found: Look) -> None:
         """Keep how it ended."""
         self._attempt = self._records.note(self._attempt, "ended", found.data())
-
-
-def _require(plan: Plan, run: RunRef, step: str) -> None:
-    names = [each.name for each in plan.steps]
-    if step and step not in names:
-        raise InputError(f"run {run.run_id} has no step {step}; it has {', '.join(names)}")

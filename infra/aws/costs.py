@@ -11,7 +11,8 @@ from typing import Any
 
 from infra import machines, prices
 from infra.aws import AwsSettings
-from infra.aws.jobs import is_training, over, stopping
+from infra.aws.jobs import is_training, stopping
+from infra.cloud.overrides import over
 from infra.plan import Plan, Step
 from infra.prices import Use
 

@@ -12,7 +12,8 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from infra.aws.validate import Problem, arguments, is_placeholder
+from infra.aws.validate import arguments, is_placeholder
+from infra.cloud.problems import Problem
 
 VERSION = "2020-12-01"
 _LARGEST = 2**20

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from infra.aws import errors
 from infra.aws.session import Aws
+from infra.cloud.looking import with_last_lines
 from infra.errors import InputError
 from infra.plan import State
 
@@ -112,9 +113,3 @@ def _failure(found: Mapping[str, Any], step: str) -> tuple[str, int]:
         words = with_last_lines(f"{step} ended with exit code {code}", last)
     bad = code == _BAD_INPUT or isinstance(error, InputError)
     return words, _BAD_INPUT if bad else 1
-
-
-def with_last_lines(words: str, lines: Sequence[str]) -> str:
-    """A failure with what was printed last."""
-    last = "".join(f"\n    {line}" for line in lines)
-    return f"{words}\n  its last lines:{last}" if last else words

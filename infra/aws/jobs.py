@@ -6,11 +6,12 @@ artefacts, is a training job: only these have checkpoints and spot. All others a
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any, NamedTuple, TypeAlias
 
 from infra.aws import AwsSettings
 from infra.aws.stepfile import CHANNEL, StepFile
+from infra.cloud.overrides import over
 from infra.errors import UnsupportedError
 from infra.plan import Step
 
@@ -147,16 +148,6 @@ def stopping(step: Step, settings: AwsSettings) -> Request:
     found: Request = {"MaxRuntimeInSeconds": longest}
     if step.resources.spot:
         found["MaxWaitTimeInSeconds"] = int(longest * settings.spot_wait)
-    return found
-
-
-def over(body: Request, overrides: Mapping[str, Any]) -> Request:
-    """The body with ``overrides`` laid over it; mappings are merged, all else is replaced."""
-    found = dict(body)
-    for name, value in overrides.items():
-        under = found.get(name)
-        merge = isinstance(value, Mapping) and isinstance(under, dict)
-        found[name] = over(under, value) if merge else value  # type: ignore[arg-type]
     return found
 
 

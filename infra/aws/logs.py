@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from infra.aws.looking import Task
 from infra.aws.session import Aws
+from infra.cloud.looking import Task
 
 _LAST = 15
 

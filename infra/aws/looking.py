@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from infra.aws.described import Job, describe, kind_of, moment
-from infra.aws.records import Attempt
 from infra.aws.session import Aws, Found
-from infra.plan import DONE, FINAL, Event, Plan, State, Step
+from infra.cloud.looking import Look, Task, concluded, not_reached
+from infra.cloud.records import Attempt
+from infra.plan import FINAL, Plan, State, Step
 
 _OF_EXECUTION: Mapping[str, State] = {
     "Executing": "running", "Stopping": "running", "Succeeded": "succeeded", "Failed": "failed",
@@ -19,57 +20,6 @@ _OF_STEP: Mapping[str, State] = {
     "Succeeded": "succeeded", "Failed": "failed", "Stopped": "cancelled",
 }  # fmt: skip
 _KINDS = ("Training", "Processing")
-
-
-class Task(NamedTuple):
-    """What became of a step. ``began`` and ``ended`` are seconds since the epoch, 0 for not yet.
-
-    ``kind`` and ``job`` name what runs it; ``left`` is where a training job left its outputs.
-    """
-
-    state: State
-    began: float = 0.0
-    ended: float = 0.0
-    kind: str = ""
-    job: str = ""
-    left: str = ""
-    words: str = ""
-    code: int = 0
-    attempt: int = 1
-
-    def event(self, step: str) -> Event:
-        """As the event of entering its state."""
-        took = _took(self.began, self.ended) if self.state in FINAL else 0.0
-        return Event(step, self.state, took, self.words, self.attempt, self.code)
-
-
-class Look(NamedTuple):
-    """A run at one moment. ``main`` is the state of all but its exit handlers."""
-
-    state: State
-    main: State
-    tasks: Mapping[str, Task]
-    began: float = 0.0
-    ended: float = 0.0
-    words: str = ""
-    code: int = 0
-    execution: str = ""
-
-    def event(self) -> Event:
-        """As the event of the whole run."""
-        took = _took(self.began, self.ended) if self.state in FINAL else 0.0
-        return Event("", self.state, took, self.words, code=self.code)
-
-    def data(self) -> dict[str, Any]:
-        """To be kept."""
-        tasks = {name: task._asdict() for name, task in self.tasks.items()}
-        return {**self._asdict(), "tasks": tasks}
-
-
-def kept(data: Mapping[str, Any]) -> Look:
-    """A look at an ended run, as it was kept."""
-    tasks = {name: Task(**task) for name, task in data["tasks"].items()}
-    return Look(**{**data, "tasks": tasks})
 
 
 class Looker:
@@ -87,7 +37,7 @@ class Looker:
         if main.main not in FINAL:
             return main
         tasks = {**main.tasks, **self._handlers()}
-        return self._concluded(main._replace(tasks=tasks))
+        return concluded(main._replace(tasks=tasks), self._attempt.request["after"])
 
     def _job(self) -> Look:
         """A run that is one job."""
@@ -135,7 +85,7 @@ class Looker:
             elif step.name in denied:
                 found[step.name] = Task("skipped", words="its condition does not hold")
             elif state in FINAL:
-                found[step.name] = _not_reached(step, found, state)
+                found[step.name] = not_reached(step, found, state)
         return found
 
     def _task(self, step: Step, told: Found) -> Task:
@@ -186,21 +136,6 @@ class Looker:
         jobs = {name: self._described(asked, name) for name, asked in after}
         return {name: _task(job) for name, job in jobs.items() if job}
 
-    def _concluded(self, found: Look) -> Look:
-        """The state of the whole, once all but the exit handlers have ended."""
-        tasks = found.tasks
-        waited = [name for name in self._attempt.request["after"] if not _over(tasks.get(name))]
-        if waited:
-            return found._replace(state="running", ended=0.0)
-        failed = [name for name, task in tasks.items() if task.state == "failed"]
-        state = "failed" if failed and found.main == "succeeded" else found.main
-        ended = max([found.ended, *(task.ended for task in tasks.values())])
-        if state != "failed":
-            words = "ended on request" if state == "cancelled" else ""
-            return found._replace(state=state, ended=ended, words=words)
-        first = tasks[failed[0]] if failed else Task("failed", words=found.words, code=1)
-        return found._replace(state=state, ended=ended, words=first.words, code=first.code or 1)
-
 
 def newest(aws: Aws, pipeline: str) -> str:
     """The ARN of the newest execution of a pipeline; empty where there is none."""
@@ -221,14 +156,6 @@ def _failed_beside(known: Mapping[str, Found], plan: Plan) -> str:
     return ""
 
 
-def _took(began: float, ended: float) -> float:
-    return round(max(0.0, ended - began), 3) if began and ended else 0.0
-
-
-def _over(task: Task | None) -> bool:
-    return task is not None and task.state in FINAL
-
-
 def _task(job: Job) -> Task:
     return Task(
         job.state, job.began, job.ended, job.kind, job.name, job.left, job.words, job.code,
@@ -241,15 +168,3 @@ def _job_of(metadata: Mapping[str, Any]) -> tuple[str, str]:
         if arn := metadata.get(f"{kind}Job", {}).get("Arn", ""):
             return kind, arn.rpartition("/")[2]
     return "", ""
-
-
-def _not_reached(step: Step, before: Mapping[str, Task], ended: State) -> Task:
-    if ended == "cancelled":
-        return Task("cancelled", words="not started")
-    for name in step.needs():
-        task = before.get(name)
-        if task and task.state not in DONE:
-            skipped = task.state == "skipped"
-            words = f"it takes an output of {name}, which did not run"
-            return Task("skipped", words=words if skipped else f"{name} did not succeed")
-    return Task("skipped", words="not reached")

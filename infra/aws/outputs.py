@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from infra.aws import AwsSettings
-from infra.aws.looking import Task
 from infra.aws.session import Aws
 from infra.aws.stepfile import CHANNEL
+from infra.cloud.looking import Task
 from infra.errors import unwritable
 from infra.plan import Json, Step
 from infra.storage import inside

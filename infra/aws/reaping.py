@@ -13,9 +13,11 @@ from infra.aws import AwsSettings
 from infra.aws.described import describe, kind_of
 from infra.aws.jobs import RUN
 from infra.aws.looking import Looker, newest
-from infra.aws.records import Attempt, Records
 from infra.aws.session import Aws, connected
 from infra.aws.stopping import stop_execution, stop_job
+from infra.aws.store import S3
+from infra.cloud.records import Attempt, Records
+from infra.cloud.store import remove_under
 from infra.errors import ProviderError
 from infra.plan import FINAL, RunRef
 
@@ -30,7 +32,8 @@ def reap(run: RunRef, settings: AwsSettings, *, data: bool = False) -> list[str]
     ``data`` removes what lies in S3 of it, too. Raises InputError on an unknown run.
     """
     aws = connected(settings.region)
-    records = Records(aws, settings)
+    store = S3(aws, settings)
+    records = Records(store, settings.prefix)
     attempts = records.attempts(run)
     did = list(_end(aws, attempts))
     if not attempts[-1].ended:
@@ -39,7 +42,7 @@ def reap(run: RunRef, settings: AwsSettings, *, data: bool = False) -> list[str]
         records.note(attempts[-1], "ended", look._replace(state=state, words="reaped").data())
     did += _remove_pipelines(aws, attempts)
     if data:
-        did += _remove_data(aws, settings, run.run_id)
+        did += _remove_data(store, settings.prefix, run.run_id)
     return did
 
 
@@ -110,24 +113,11 @@ def _wait_for(over: Any, name: str) -> None:
         time.sleep(_PAUSE)
 
 
-def _remove_data(aws: Aws, settings: AwsSettings, run_id: str) -> Iterator[str]:
-    root = settings.prefix.strip("/")
+def _remove_data(store: S3, prefix: str, run_id: str) -> Iterator[str]:
     for folder in ("runs", "checkpoints", "records"):
-        prefix = f"{root}/{folder}/{run_id}/"
-        keys = [
-            {"Key": each["Key"]}
-            for each in aws.pages(
-                "s3", "list_objects_v2", "Contents", "list what lies there",
-                Bucket=settings.bucket, Prefix=prefix,
-            )
-        ]  # fmt: skip
-        for at in range(0, len(keys), 1000):
-            aws.ask(
-                "s3", "delete_objects", "remove data", Bucket=settings.bucket,
-                Delete={"Objects": keys[at : at + 1000], "Quiet": True},
-            )  # fmt: skip
-        if keys:
-            yield f"s3://{settings.bucket}/{prefix} removed, {len(keys)} objects"
+        under = f"{prefix.strip('/')}/{folder}/{run_id}/"
+        if count := remove_under(store, under):
+            yield f"{store.uri(under)} removed, {count} objects"
 
 
 def _live(aws: Aws) -> Iterator[tuple[str, str]]:

@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterator, Mapping
 from itertools import combinations
 from typing import Any
 
-from infra.aws.validate import Problem, is_placeholder
+from infra.aws.validate import is_placeholder
+from infra.cloud.problems import Problem
 
 Request = Mapping[str, Any]
 Rule = Callable[[Request], Iterator[Problem]]

@@ -13,22 +13,24 @@ from typing import Any
 
 from infra.aws import AwsSettings, preflight, validate
 from infra.aws.described import kind_of
-from infra.aws.looking import Look, Looker, kept
+from infra.aws.looking import Looker
 from infra.aws.names import named
-from infra.aws.records import Attempt, Records, encrypted
 from infra.aws.session import IN_USE, Aws
-from infra.errors import InputError
+from infra.aws.store import S3
+from infra.cloud import problems
+from infra.cloud.looking import Look, kept
+from infra.cloud.records import Attempt, Records
 from infra.plan import Request, canonical, to_data
 from infra.redaction import redacted
 
-_THERE = r"PreconditionFailed|412|ConditionalRequestConflict|409"
 _BROKEN = ("failed", "cancelled")
 
 
 def send(aws: Aws, request: Request, settings: AwsSettings) -> Attempt:
     """Start the run, or find it: where it goes on or has succeeded, nothing is sent."""
     body: Any = request.body
-    records = Records(aws, settings)
+    store = S3(aws, settings)
+    records = Records(store, settings.prefix)
     attempt = records.newest(request.run_id)
     look = _look(aws, attempt) if attempt and attempt.started else None
     if attempt and look and look.state not in _BROKEN:
@@ -38,7 +40,8 @@ def send(aws: Aws, request: Request, settings: AwsSettings) -> Attempt:
         attempt = _claimed(records, request, 1)
     elif look:
         attempt = _claimed(records, request, attempt.number + 1, attempt, look)
-    _put_files(aws, body, settings)
+    for key, content in body["files"].items():
+        store.put(key, content.encode(), once=True)  # a key holds the digest of its content
     if "job" in attempt.request:
         started = _start_job(aws, attempt.request["job"])
     else:
@@ -48,14 +51,14 @@ def send(aws: Aws, request: Request, settings: AwsSettings) -> Attempt:
 
 def check(request: Request) -> None:
     """Hold all that would be sent against SageMaker's model. Raises InputError with every fault."""
-    found = [
-        f"{operation}: {problem}"
-        for operation, given in _requests(request.body)
-        for problem in validate.problems(operation, given)
-    ]
-    if found:
-        lines = "".join(f"\n  {line}" for line in found)
-        raise InputError(f"SageMaker would refuse this run; nothing was sent:{lines}")
+    problems.refuse(
+        "SageMaker",
+        (
+            (operation, problem)
+            for operation, given in _requests(request.body)
+            for problem in validate.problems(operation, given)
+        ),
+    )
 
 
 def _requests(body: Any) -> Iterator[tuple[str, Mapping[str, Any]]]:
@@ -134,15 +137,6 @@ def _branches(definition: Mapping[str, Any]) -> dict[str, list[str]]:
 
 def _token(first: str, number: int) -> str:
     return first if number == 1 else hashlib.sha256(f"{first} {number}".encode()).hexdigest()
-
-
-def _put_files(aws: Aws, body: Any, settings: AwsSettings) -> None:
-    """What the jobs read; a key holds the digest of its content, so what is there is right."""
-    for key, content in body["files"].items():
-        aws.find(
-            "s3", "put_object", "put the launcher's files to S3", _THERE, Bucket=body["bucket"],
-            Key=key, Body=content.encode(), IfNoneMatch="*", **encrypted(settings),
-        )  # fmt: skip
 
 
 def _start_job(aws: Aws, asked: Mapping[str, Any]) -> dict[str, Any]:

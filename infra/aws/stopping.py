@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from infra.aws.looking import Look
 from infra.aws.session import Aws
+from infra.cloud.looking import Look
 from infra.plan import FINAL
 
 _OVER = (

@@ -12,21 +12,11 @@ from __future__ import annotations
 import datetime
 import functools
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
-_SHOWN = 60
-"""Characters of a wrong value that a problem repeats."""
+from infra.cloud.problems import Problem, shown, under
+
 _PLACEHOLDERS = ({"Get"}, {"Std:Join"}, {"Std:JsonGet"})
-
-
-class Problem(NamedTuple):
-    """What is wrong with a request. ``path`` is of the field: ``ResourceConfig.InstanceType``."""
-
-    path: str
-    words: str
-
-    def __str__(self) -> str:
-        return f"{self.path or 'the request'} {self.words}"
 
 
 def problems(operation: str, request: Mapping[str, Any]) -> list[Problem]:
@@ -104,23 +94,23 @@ def _structure(
     shape: Any, value: Any, path: str, skip: Callable[[Any], bool], absent: str = ""
 ) -> Iterator[Problem]:
     if not isinstance(value, Mapping):
-        yield Problem(path, f"is {_shown(value)}, not an object")
+        yield Problem(path, f"is {shown(value)}, not an object")
         return
     for name in shape.required_members:
         if name not in value and name != absent:
-            yield Problem(_under(path, name), "is missing")
+            yield Problem(under(path, name), "is missing")
     if shape.is_tagged_union and len(value) != 1:
         yield Problem(path, f"has {len(value)} of {', '.join(shape.members)}; it takes exactly one")
     for name, item in value.items():
         if name in shape.members:
-            yield from _walk(shape.members[name], item, _under(path, name), skip)
+            yield from _walk(shape.members[name], item, under(path, name), skip)
         else:
-            yield Problem(_under(path, name), f"is not a field of {shape.name}")
+            yield Problem(under(path, name), f"is not a field of {shape.name}")
 
 
 def _list(shape: Any, value: Any, path: str, skip: Callable[[Any], bool]) -> Iterator[Problem]:
     if not isinstance(value, list | tuple):
-        yield Problem(path, f"is {_shown(value)}, not a list")
+        yield Problem(path, f"is {shown(value)}, not a list")
         return
     yield from _within(shape, len(value), path, "items")
     for at, item in enumerate(value):
@@ -129,7 +119,7 @@ def _list(shape: Any, value: Any, path: str, skip: Callable[[Any], bool]) -> Ite
 
 def _map(shape: Any, value: Any, path: str, skip: Callable[[Any], bool]) -> Iterator[Problem]:
     if not isinstance(value, Mapping):
-        yield Problem(path, f"is {_shown(value)}, not an object")
+        yield Problem(path, f"is {shown(value)}, not an object")
         return
     yield from _within(shape, len(value), path, "entries")
     for key, item in value.items():
@@ -139,24 +129,24 @@ def _map(shape: Any, value: Any, path: str, skip: Callable[[Any], bool]) -> Iter
 
 def _string(shape: Any, value: Any, path: str, _: object) -> Iterator[Problem]:
     if not isinstance(value, str):
-        yield Problem(path, f"is {_shown(value)}, not text")
+        yield Problem(path, f"is {shown(value)}, not text")
         return
     if shape.enum and value not in shape.enum:
         from infra.errors import nearest
 
         some = nearest(value, shape.enum) if len(shape.enum) > 8 else ", ".join(shape.enum)
-        yield Problem(path, f"is {_shown(value)}, none of the known values: {_shown(some)}")
+        yield Problem(path, f"is {shown(value)}, none of the known values: {shown(some)}")
         return
     yield from _within(shape, len(value), path, "characters")
     pattern = shape.metadata.get("pattern")
     if pattern and not _fits(pattern, value):
-        yield Problem(path, f"is {_shown(value)}, which does not match {pattern}")
+        yield Problem(path, f"is {shown(value)}, which does not match {pattern}")
 
 
 def _number(shape: Any, value: Any, path: str, _: object) -> Iterator[Problem]:
     whole = shape.type_name in ("integer", "long")
     if isinstance(value, bool) or not isinstance(value, int if whole else int | float):
-        yield Problem(path, f"is {_shown(value)}, not a {'whole ' * whole}number")
+        yield Problem(path, f"is {shown(value)}, not a {'whole ' * whole}number")
         return
     low, high = shape.metadata.get("min"), shape.metadata.get("max")
     if low is not None and value < low:
@@ -167,17 +157,17 @@ def _number(shape: Any, value: Any, path: str, _: object) -> Iterator[Problem]:
 
 def _boolean(_: Any, value: Any, path: str, __: object) -> Iterator[Problem]:
     if not isinstance(value, bool):
-        yield Problem(path, f"is {_shown(value)}, neither true nor false")
+        yield Problem(path, f"is {shown(value)}, neither true nor false")
 
 
 def _timestamp(_: Any, value: Any, path: str, __: object) -> Iterator[Problem]:
     if not isinstance(value, int | float | str | datetime.datetime):
-        yield Problem(path, f"is {_shown(value)}, not a time")
+        yield Problem(path, f"is {shown(value)}, not a time")
 
 
 def _blob(_: Any, value: Any, path: str, __: object) -> Iterator[Problem]:
     if not isinstance(value, bytes | str):
-        yield Problem(path, f"is {_shown(value)}, not bytes")
+        yield Problem(path, f"is {shown(value)}, not bytes")
 
 
 _CHECKS: Mapping[str, Callable[..., Iterator[Problem]]] = {
@@ -209,12 +199,3 @@ def _compiled(pattern: str) -> Any:
         return regex.compile(pattern)
     except regex.error:
         return None
-
-
-def _under(path: str, name: str) -> str:
-    return f"{path}.{name}" if path else name
-
-
-def _shown(value: Any) -> str:
-    text = value if isinstance(value, str) else repr(value)
-    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
+from infra.cloud.overrides import over
 from infra.errors import SettingsError
 from infra.images.catalogue import IMAGES
 from infra.images.names import run_as
@@ -61,7 +62,7 @@ def lower(plan: Plan, settings: KindSettings, run_id: str) -> Request:
         "pipeline_spec": {"pipeline_spec": spec, "platform_spec": {"platforms": platforms}},
         "runtime_config": {"parameters": given},
     }
-    body = _over({"experiment": settings.experiment, "run": run}, settings.overrides)
+    body = over({"experiment": settings.experiment, "run": run}, settings.overrides)
     return Request("kind", run_id, plan, body, tuple(_notes(plan, settings, images)))
 
 
@@ -121,16 +122,6 @@ def _gpu(step: Step, settings: KindSettings) -> Node:
     resource = kind if "/" in kind else settings.gpu_resource
     count = str(step.resources.accelerators)
     return {"type": resource, "count": count, "resourceType": resource, "resourceCount": count}
-
-
-def _over(body: Node, overrides: Mapping[str, Any]) -> Node:
-    """The body with ``overrides`` laid over it; mappings are merged, all else is replaced."""
-    found = dict(body)
-    for name, value in overrides.items():
-        under = found.get(name)
-        merge = isinstance(value, Mapping) and isinstance(under, dict)
-        found[name] = _over(under, value) if merge else value  # type: ignore[arg-type]
-    return found
 
 
 def _notes(plan: Plan, settings: KindSettings, images: Mapping[str, str]) -> Iterator[str]:

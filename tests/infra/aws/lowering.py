@@ -10,7 +10,8 @@ from typing import Any
 from infra import ir
 from infra.aws import AwsSettings
 from infra.aws.lower import lower
-from infra.aws.validate import Problem, problems
+from infra.aws.validate import problems
+from infra.cloud.problems import Problem
 from infra.plan import Json, Plan, Request
 
 GOLDEN = Path(__file__).parents[2] / "golden"

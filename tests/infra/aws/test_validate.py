@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from infra.aws import definition
-from infra.aws.validate import Problem, operations, problems
+from infra.aws.validate import operations, problems
+from infra.cloud.problems import Problem
 from tests.infra.aws.bodies import (
     DEFINITION,
     GONE,

@@ -1,4 +1,4 @@
-"""What is kept of a run in S3, so that any machine can go on with it.
+"""What is kept of a run in its bucket, so that any machine can go on with it.
 
     PREFIX/records/RUN/0001/
         request.json    what was asked for: written before anything is started, by one alone
@@ -14,13 +14,10 @@ import json
 from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple
 
-from infra.aws import AwsSettings
-from infra.aws.session import Aws
+from infra.cloud.store import Store
 from infra.errors import InputError, ProviderError, short
 from infra.history import read_plan
 from infra.plan import Plan, RunRef
-
-_CLAIMED = r"PreconditionFailed|412|ConditionalRequestConflict|409"
 
 
 class Attempt(NamedTuple):
@@ -38,16 +35,14 @@ class Attempt(NamedTuple):
         try:
             return read_plan(self.request["plan"])
         except (KeyError, ValueError) as error:
-            raise ProviderError(f"what S3 keeps of {self.run_id} cannot be read: {error}") from None
+            raise ProviderError(f"what is kept of {self.run_id} cannot be read: {error}") from None
 
 
 class Records:
-    """The records of one bucket and prefix."""
+    """The records under one prefix of a bucket."""
 
-    def __init__(self, aws: Aws, settings: AwsSettings) -> None:
-        self._aws, self._bucket = aws, settings.bucket
-        self._root = f"{settings.prefix.strip('/')}/records/"
-        self._encrypted = encrypted(settings)
+    def __init__(self, store: Store, prefix: str) -> None:
+        self._store, self._root = store, f"{prefix.strip('/')}/records/"
 
     def newest(self, run_id: str) -> Attempt | None:
         """The newest attempt at a run; None where there is none."""
@@ -70,7 +65,7 @@ class Records:
 
     def claim(self, run_id: str, number: int, request: Mapping[str, Any]) -> Attempt:
         """Begin an attempt; of several who do so at once, all get what the first one wrote."""
-        self._write(run_id, number, "request.json", request, IfNoneMatch="*")
+        self._write(run_id, number, "request.json", request, once=True)
         return Attempt(run_id, number, self._read(run_id, number, "request.json"))
 
     def note(
@@ -83,17 +78,17 @@ class Records:
     def runs(self) -> list[str]:
         """The runs there are, the one that was asked for last first."""
         asked = [
-            (moment, key.split("/")[-3])
-            for key, moment in self._keys("")
-            if key.endswith("/request.json")
+            (each.changed, each.key.split("/")[-3])
+            for each in self._store.list(self._root)
+            if each.key.endswith("/request.json")
         ]
         return list(dict.fromkeys(run for _, run in sorted(asked, reverse=True)))
 
     def _files(self, run_id: str) -> dict[int, list[str]]:
         """By attempt, the names of what is kept of it; an attempt has a request at the least."""
         found: dict[int, list[str]] = {}
-        for key, _ in self._keys(f"{run_id}/"):
-            number, name = key.split("/")[-2:]
+        for each in self._store.list(f"{self._root}{run_id}/"):
+            number, name = each.key.split("/")[-2:]
             found.setdefault(int(number), []).append(name)
         return {number: names for number, names in found.items() if "request.json" in names}
 
@@ -105,38 +100,20 @@ class Records:
 
     def _unknown(self, run: RunRef) -> InputError:
         return InputError(
-            f"there is no run {short(run.run_id)} in s3://{self._bucket}/{self._root}; see: "
-            "python -m pipelines list --provider aws"
+            f"there is no run {short(run.run_id)} in {self._store.uri(self._root)}; see: "
+            f"python -m pipelines list --provider {run.provider}"
         )
-
-    def _keys(self, under: str) -> list[tuple[str, Any]]:
-        pages = self._aws.pages(
-            "s3", "list_objects_v2", "Contents", "list the runs",
-            Bucket=self._bucket, Prefix=f"{self._root}{under}",
-        )  # fmt: skip
-        return [(each["Key"], each["LastModified"]) for each in pages]
 
     def _read(self, run_id: str, number: int, name: str) -> Any:
         key = self._key(run_id, number, name)
-        found = self._aws.read(self._bucket, key, f"read what is kept of {run_id}")
         try:
-            return json.loads(found or b"")
+            return json.loads(self._store.get(key) or b"")
         except ValueError:
-            raise ProviderError(f"s3://{self._bucket}/{key} is not what was put there") from None
+            raise ProviderError(f"{self._store.uri(key)} is not what was put there") from None
 
-    def _write(self, run_id: str, number: int, name: str, data: Any, **more: str) -> None:
-        self._aws.find(
-            "s3", "put_object", f"keep a record of {run_id}", _CLAIMED, Bucket=self._bucket,
-            Key=self._key(run_id, number, name), Body=json.dumps(data, indent=1).encode(),
-            ContentType="application/json", **self._encrypted, **more,
-        )  # fmt: skip
+    def _write(self, run_id: str, number: int, name: str, data: Any, *, once: bool = False) -> None:
+        content = json.dumps(data, indent=1).encode()
+        self._store.put(self._key(run_id, number, name), content, once=once)
 
     def _key(self, run_id: str, number: int, name: str) -> str:
         return f"{self._root}{run_id}/{number:04}/{name}"
-
-
-def encrypted(settings: AwsSettings) -> dict[str, str]:
-    """How an object is put to S3 where the settings name a key of KMS."""
-    if not settings.kms_key:
-        return {}
-    return {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": settings.kms_key}

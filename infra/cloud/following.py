@@ -5,15 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 
-from infra.aws.described import with_last_lines
-from infra.aws.looking import Look, Task
+from infra.cloud.looking import Look, Task, with_last_lines
 from infra.errors import ProviderError
 from infra.plan import FINAL, Event
 
 _FIRST, _FACTOR = 0.2, 1.5
 """Seconds after which it looks again once something happened, and how that grows."""
 _PATIENCE = 300.0
-"""Seconds that AWS may be out of reach while a run is watched."""
+"""Seconds that a cloud may be out of reach while a run is watched."""
 
 Seen = tuple[str, int, str]
 
@@ -23,8 +22,8 @@ def follow(
 ) -> Iterator[Event]:
     """Each change, until the run has ended. ``tail`` gives the last lines of a failed step.
 
-    ``poll`` is the most seconds between two looks. Raises TrefoilError, where AWS is out of reach
-    once it has been so for minutes.
+    ``poll`` is the most seconds between two looks. Raises TrefoilError, where the cloud is out of
+    reach once it has been so for minutes.
     """
     yield Event("", "running")
     seen: dict[str, Seen] = {}
@@ -69,7 +68,7 @@ def _news(
 
 
 def _told(name: str, task: Task, tail: Callable[[str, Task], list[str]]) -> str:
-    """Why it failed, with the last lines of its log where SageMaker told none."""
+    """Why it failed, with the last lines of its log where the cloud told none."""
     if "\n" in task.words:
         return task.words
     return with_last_lines(task.words or f"{name} failed", tail(name, task))
