@@ -1,10 +1,9 @@
 """Amazon SageMaker.
 
 lower.py       the Plan as requests, of jobs.py (a step's job), conditions.py and costs.py
-stepfile.py    what launcher.py, which runs a step in its container, is told of it
 validate.py    requests held against SageMaker's own model, with rules.py and definition.py
-client.py      the verbs: sending.py, looking.py (of described.py), logs.py, outputs.py,
-               stopping.py, reaping.py; handlers.py starts exit handlers
+client.py      the verbs: sending.py, looking.py (of described.py), logs.py, stopping.py,
+               reaping.py; handlers.py starts exit handlers
 endpoint.py    the verbs of endpoints, of what is in serving/
 session.py     the way to AWS, by boto3           store.py       objects of S3
 preflight.py   what is looked at before a run     errors.py      what AWS answers, in words

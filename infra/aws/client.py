@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 from infra.aws import AwsSettings, handlers, sending
 from infra.aws import logs as log
 from infra.aws.looking import Looker
-from infra.aws.outputs import Outputs
 from infra.aws.reaping import left, reap
 from infra.aws.session import Aws, connected
 from infra.aws.stopping import stop
 from infra.aws.store import S3
 from infra.cloud import following, telling
 from infra.cloud.looking import Look, Task, kept
+from infra.cloud.outputs import Outputs
 from infra.cloud.records import Attempt, Records
 from infra.plan import FINAL, Event, Json, LogLine, Plan, Request, RunRef, Status
 from infra.provider import Context
@@ -74,7 +74,7 @@ def outputs(run: RunRef, settings: AwsSettings) -> dict[str, dict[str, Json]]:
     What is not too large is brought into the workspace.
     """
     watched = _Watched(run, settings)
-    found = Outputs(watched.aws, settings, run.run_id)
+    found = Outputs(watched.store, settings.prefix, settings.workspace, run.run_id)
     return telling.outputs(watched.plan, watched.look(), found.of)
 
 
@@ -116,8 +116,8 @@ class _Watched:
     def __init__(self, run: RunRef, settings: AwsSettings) -> None:
         """Raises InputError where there is no such run."""
         self.aws: Aws = connected(settings.region)
-        self._store = S3(self.aws, settings)
-        self._records = Records(self._store, settings.prefix)
+        self.store = S3(self.aws, settings)
+        self._records = Records(self.store, settings.prefix)
         self._attempt: Attempt = self._records.require(run)
         self._looker = Looker(self.aws, self._attempt)
 
@@ -130,7 +130,7 @@ class _Watched:
         if self._attempt.ended:
             return kept(self._attempt.ended)
         found = self._looker.look()
-        handlers.send(self.aws, self._store, self._attempt, found)
+        handlers.send(self.aws, self.store, self._attempt, found)
         if found.state in FINAL:
             self.end(found)
         return found

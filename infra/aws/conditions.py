@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from infra.aws.jobs import is_training
-from infra.aws.stepfile import CHANNEL
+from infra.cloud import stepfile
 from infra.errors import UnsupportedError
 from infra.plan import All, Compare, Condition, Constant, Json, Not, Output, Plan, Source, Step
 
@@ -37,7 +37,7 @@ def conditions(condition: Condition, plan: Plan, step: Step) -> list[Json]:
 
 def property_files() -> list[Mapping[str, str]]:
     """What a processing step declares so that conditions can read its values."""
-    return [{"PropertyFileName": VALUES, "OutputName": CHANNEL, "FilePath": "values.json"}]
+    return [{"PropertyFileName": VALUES, "OutputName": stepfile.VALUES, "FilePath": "values.json"}]
 
 
 def _compare(condition: Compare, plan: Plan, step: Step) -> Json:

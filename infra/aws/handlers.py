@@ -11,10 +11,10 @@ from typing import Any
 
 from infra.aws.described import kind_of
 from infra.aws.session import IN_USE, Aws
-from infra.aws.stepfile import STATUS
 from infra.cloud.handlers import due, final_status
 from infra.cloud.looking import Look
 from infra.cloud.records import Attempt
+from infra.cloud.stepfile import STATUS
 from infra.cloud.store import Store
 from infra.plan import Step
 

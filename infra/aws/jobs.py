@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple, TypeAlias
 
 from infra.aws import AwsSettings
-from infra.aws.stepfile import CHANNEL, StepFile
 from infra.cloud.overrides import over
+from infra.cloud.stepfile import CHANNEL, VALUES, StepFile
 from infra.errors import UnsupportedError
 from infra.plan import Step
 
@@ -114,7 +114,7 @@ def processing(step: Step, image: str, machine: str, file: StepFile, place: Plac
     """CreateProcessingJob for a step, but for ProcessingJobName. Raises UnsupportedError."""
     settings = place.settings
     channels = {CHANNEL: place.shared(file.key), **dict(file.channels)}
-    outputs = [CHANNEL, *step.artifacts]
+    outputs = [VALUES, *step.artifacts]
     _require(len(channels), _PROCESSING_INPUTS, step, "inputs of a processing job")
     _require(len(outputs), _PROCESSING_OUTPUTS, step, "outputs of a processing job")
     cluster: Request = {

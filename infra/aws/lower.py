@@ -21,8 +21,8 @@ from infra.aws.definition import VERSION
 from infra.aws.jobs import Place, is_training
 from infra.aws.names import named
 from infra.aws.serving.requests import SERVER_IMAGE, SERVING, Serving
-from infra.aws.stepfile import STATUS, Left, StepFile, step_file
 from infra.binding import bound
+from infra.cloud.stepfile import STATUS, Container, Left, StepFile, step_file
 from infra.errors import SettingsError
 from infra.images.catalogue import IMAGES
 from infra.images.names import run_as
@@ -32,6 +32,7 @@ Node: TypeAlias = dict[str, Any]
 
 _REGISTRY = ".dkr.ecr."
 """What the address of every image in ECR has in it."""
+_CONTAINER = Container("aws", "s3://")
 _NEEDED = ("region", "bucket", "pipeline_role_arn", "training_role_arn")
 
 
@@ -182,7 +183,9 @@ class _Lowered:
         return found
 
     def _arguments(self, step: Step) -> Node:
-        file = step_file(self._plan, step, self._place.run_id, self._environment(step), self._left)
+        file = step_file(
+            self._plan, step, self._place.run_id, self._environment(step), self._left, _CONTAINER
+        )
         file = self._with_status(step, file)
         for name, content in file.files.items():
             self.files[self._place.key(f"{file.key}/{name}")] = content

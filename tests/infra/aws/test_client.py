@@ -229,7 +229,7 @@ def test_a_request_that_sagemaker_would_refuse_is_not_sent(stages: Stages, tmp_p
 def test_an_artefact_that_is_too_large_stays_where_it_is(
     stages: Stages, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("infra.aws.outputs._LARGEST", 2)
+    monkeypatch.setattr("infra.cloud.outputs._LARGEST", 2)
     with aws(tmp_path) as stood:
         stood.ran(stages())
         found = client.outputs(RUN, stood.settings)["make"]["out"]

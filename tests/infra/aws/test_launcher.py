@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from infra.aws import launcher
+from infra.cloud import launcher
 from infra.plan import (
     Argument,
     Collected,
