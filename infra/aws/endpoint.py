@@ -155,7 +155,7 @@ def endpoints(*, workspace: Path, environment: Mapping[str, str] = os.environ) -
     names = set()
     for kind, operation in _LISTS.items():
         for each in aws.pages("sagemaker", operation, f"{kind}s", "list the endpoints"):
-            names.add(tags_of(aws, each[f"{kind}Arn"]).get(ENDPOINT, ""))
+            names.add((tags_of(aws, each[f"{kind}Arn"]) or {}).get(ENDPOINT, ""))
     there = [At(name, serving, DEADLINE) for name in sorted(names - {""})]
     return [_told(at, look(at)) for at in there]
 

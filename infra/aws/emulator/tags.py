@@ -23,7 +23,9 @@ def tagging(world: World) -> dict[str, Callable[[Mapping[str, Any]], dict[str, A
     def found(request: Mapping[str, Any]) -> tuple[str, Record]:
         known = world.store.by_arn(request["ResourceArn"])
         if known is None:
-            raise Refused("ValidationException", f"there is no resource {request['ResourceArn']}")
+            raise Refused(
+                "ValidationException", f"Could not find resource {request['ResourceArn']}."
+            )
         return known
 
     def add(request: Mapping[str, Any]) -> dict[str, Any]:

@@ -36,7 +36,7 @@ def approve(at: At, model: str) -> None:
     """Approve the package that a model was made with. Raises TrefoilError."""
     doing = f"approve the package of {model}"
     found = at.aws.ask("sagemaker", "describe_model", doing, ModelName=model)
-    arn = tags_of(at.aws, found["ModelArn"]).get(PACKAGE)
+    arn = (tags_of(at.aws, found["ModelArn"]) or {}).get(PACKAGE)
     if not arn:
         return
     asked = {"ModelPackageArn": arn, "ModelApprovalStatus": "Approved"}

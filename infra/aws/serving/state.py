@@ -81,7 +81,10 @@ def look(at: At) -> State:
     if found is None:
         newest = next(_of(at, "EndpointConfig"), None)
         return State("", configured(at, newest["EndpointConfigName"]) if newest else None)
-    if tags_of(at.aws, found["EndpointArn"]).get(ENDPOINT) != at.name:
+    tags = tags_of(at.aws, found["EndpointArn"])
+    if tags is None:  # it went while we looked
+        return look(at)
+    if tags.get(ENDPOINT) != at.name:
         raise InputError(
             f"there is an endpoint {at.name} in this account that Trefoil did not make; choose "
             "another name"
@@ -123,14 +126,16 @@ def configured(at: At, name: str) -> Configured | None:
     if found is None:
         return None
     tags = tags_of(at.aws, found["EndpointConfigArn"])
+    if tags is None:
+        return None
     remembered = [tags.get(key, "") for key in (VERSION, CANARY, PREVIOUS)]
     return Configured(name, tuple(found["ProductionVariants"]), *remembered)
 
 
-def tags_of(aws: Aws, arn: str) -> Mapping[str, str]:
-    """The tags of something."""
-    pages = aws.pages("sagemaker", "list_tags", "Tags", f"read the tags of {arn}", ResourceArn=arn)
-    return {each["Key"]: each["Value"] for each in pages}
+def tags_of(aws: Aws, arn: str) -> Mapping[str, str] | None:
+    """The tags of something, all in one page; None where it is gone meanwhile."""
+    found = aws.find("sagemaker", "list_tags", f"read the tags of {arn}", ResourceArn=arn)
+    return {each["Key"]: each["Value"] for each in found["Tags"]} if found else None
 
 
 def tidy(at: At, kept: Iterable[Configured]) -> None:
@@ -170,5 +175,5 @@ def _of(at: At, kind: str) -> Iterator[dict[str, Any]]:
     asked = {"NameContains": at.name, "SortBy": "CreationTime", "SortOrder": "Descending"}
     doing = f"list what the endpoint {at.name} is made of"
     for each in at.aws.pages("sagemaker", operation, f"{kind}s", doing, **asked):
-        if tags_of(at.aws, each[f"{kind}Arn"]).get(ENDPOINT) == at.name:
+        if (tags_of(at.aws, each[f"{kind}Arn"]) or {}).get(ENDPOINT) == at.name:
             yield each
