@@ -1,9 +1,8 @@
-"""terraform/modules/aws and envs/aws: valid, least privilege, and what --settings reads."""
+"""terraform/modules/aws and envs/aws by the real provider: least privilege, and made as asked."""
 
 from __future__ import annotations
 
 import json
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,8 +15,6 @@ from infra.provider import Provider
 from pipelines import settings
 from tests.infra.aws.lowering import generative, lowered, steps_of, wrong
 from tests.terraform.terraform import (
-    GROUND,
-    PROGRAM,
     Terraform,
     copied,
     initialise,
@@ -25,13 +22,6 @@ from tests.terraform.terraform import (
 )
 
 pytestmark = [needs_terraform, pytest.mark.xdist_group("terraform-aws")]
-
-OURS = {
-    "workspace", "image_tag", "images", "instance_type", "volume_gb", "max_runtime", "spot_wait",
-    "keep_alive", "prices", "overrides", "poll", "serving_instance_type", "serving_instances",
-    "serving_requests", "serving_memory", "serving_concurrency", "serving_async",
-}  # fmt: skip
-"""What a person says of runs, and no ground can."""
 
 UNBOUND = {
     "cloudwatch:PutMetricData", "ecr:GetAuthorizationToken", "sagemaker:ListEndpointConfigs",
@@ -76,17 +66,8 @@ VARIABLES = {
 """All but a budget, which the stand-in does not know."""
 
 
-def test_files_are_formatted() -> None:
-    """A diff would show formatting instead of what changed."""
-    ended = subprocess.run(
-        [str(PROGRAM), "fmt", "-check", "-recursive", str(GROUND)],
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert (ended.stdout, ended.returncode) == ("", 0)
-
-
 def test_the_module_passes_its_own_tests(tmp_path: Path) -> None:
-    """Its variables would take what AWS refuses, or half of what was asked would be made."""
+    """By the real provider, which knows of rules that its schema does not tell."""
     terraform = copied(tmp_path, "modules/aws")
     initialise(terraform)
     said = terraform.run("test", "-no-color").stdout
@@ -144,16 +125,6 @@ def resources(applied: Terraform) -> dict[str, Any]:
     return {each["address"].removeprefix("module.ground."): each["values"] for each in made}
 
 
-def test_the_output_is_what_settings_are_read_from(applied: Terraform, read: AwsSettings) -> None:
-    """A key of another name is refused at the first run; one of another type breaks a request."""
-    written = applied.json("output", "-json", "settings")
-    assert written.keys() | OURS == set(AwsSettings._fields)
-    assert not written.keys() & OURS
-    assert written == {name: _as_json(getattr(read, name)) for name in written}
-    assert read.subnets == ("subnet-0123456789abcdef0",)
-    assert read.tags == {"team": "digits", "trefoil:ground": "trefoil"}
-
-
 def test_a_pipeline_of_these_settings_may_do_what_it_is_asked(
     resources: dict[str, Any], read: AwsSettings
 ) -> None:
@@ -180,6 +151,7 @@ def test_the_job_that_the_clock_starts_is_one(resources: dict[str, Any]) -> None
         "<aws.scheduler.execution-id>", "d32c5kddcf5bb8c3"
     )
     assert problems("CreateProcessingJob", asked) == []
+    assert asked["Environment"]["TREFOIL_BUCKET"] == "trefoil-123456789012-eu-west-1"
     assert target["arn"].endswith(":aws-sdk:sagemaker:createProcessingJob")
     assert {asked["RoleArn"]} == _passable(resources["aws_iam_role_policy.schedule[0]"])
 
@@ -215,6 +187,18 @@ def test_no_policy_has_all_of_anything(resources: dict[str, Any]) -> None:
     assert attached == {f"{own}launch", f"{own}endpoints", f"{own}push"}
 
 
+def test_people_may_remove_what_a_run_left_and_jobs_may_not(resources: dict[str, Any]) -> None:
+    """reap --data would be refused; or a training could remove what another one made."""
+    may = {
+        name: _many(statement["Resource"])
+        for name in filter(_is_policy, resources)
+        for statement in _statements(resources[name])
+        if "s3:DeleteObject" in _many(statement["Action"])
+    }
+    bucket = "arn:aws:s3:::trefoil-123456789012-eu-west-1"
+    assert may == {"aws_iam_policy.launch": [f"{bucket}/trefoil/*"]}
+
+
 def test_policies_are_short_enough(resources: dict[str, Any]) -> None:
     """AWS refuses a managed policy above 6,144 characters, and a role's own above 10,240."""
     for name in filter(_is_policy, resources):
@@ -241,10 +225,6 @@ def _passable(resource: dict[str, Any]) -> set[str]:
             assert statement["Condition"] == service
             found.update(_many(statement["Resource"]))
     return found
-
-
-def _as_json(value: Any) -> Any:
-    return list(value) if isinstance(value, tuple) else value
 
 
 def _many(value: str | list[str]) -> list[str]:

@@ -20,6 +20,8 @@ module "ground" {
 
   name                   = var.name
   prefix                 = var.prefix
+  images                 = var.images
+  image_count            = var.image_count
   expire_runs_after_days = var.expire_runs_after_days
   force_destroy          = var.force_destroy
   subnets                = var.subnets

@@ -20,6 +20,18 @@ variable "prefix" {
   default     = "trefoil"
 }
 
+variable "images" {
+  description = "The image repositories to make, by the names that pipelines give them."
+  type        = set(string)
+  default     = ["trefoil-trainer", "trefoil-server"]
+}
+
+variable "image_count" {
+  description = "How many images of each name are kept, the newest."
+  type        = number
+  default     = 30
+}
+
 variable "expire_runs_after_days" {
   description = "When what a run left is deleted; 0 keeps it for good."
   type        = number

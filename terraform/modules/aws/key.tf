@@ -13,7 +13,7 @@ resource "aws_kms_alias" "this" {
 }
 
 data "aws_iam_policy_document" "key" {
-  # The account's own policies say who may use the key: below, in roles.tf, no one else.
+  # The account's own policies say who may use the key: those beside this file, and no one else's.
   statement {
     sid       = "Account"
     actions   = ["kms:*"]

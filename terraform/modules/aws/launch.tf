@@ -13,6 +13,13 @@ data "aws_iam_policy_document" "launch" {
     data.aws_iam_policy_document.jobs.json,
   ]
 
+  # What reap takes away is kept for 30 days as an old version; jobs may not even do that.
+  statement {
+    sid       = "RemoveRuns"
+    actions   = ["s3:DeleteObject"]
+    resources = ["${aws_s3_bucket.this.arn}/${var.prefix}/*"]
+  }
+
   statement {
     sid       = "MakePipelines"
     actions   = ["sagemaker:CreatePipeline", "sagemaker:AddTags"]

@@ -1,6 +1,5 @@
-output "settings" {
-  description = "What --settings reads: each key is one of AwsSettings."
-  value = {
+locals {
+  settings = {
     region              = local.region
     bucket              = aws_s3_bucket.this.bucket
     prefix              = var.prefix
@@ -17,6 +16,11 @@ output "settings" {
     security_groups     = var.security_groups
     tags                = local.tags
   }
+}
+
+output "settings" {
+  description = "What --settings reads: each key is one of AwsSettings."
+  value       = local.settings
 }
 
 output "policy_arns" {

@@ -30,6 +30,8 @@ resource "aws_scheduler_schedule" "this" {
           VolumeKmsKeyId = aws_kms_key.this.arn
         }
       }
+      # Trefoil reads its settings from there.
+      Environment       = local.environment
       StoppingCondition = { MaxRuntimeInSeconds = var.schedule.hours * 3600 }
       Tags              = [for key, value in local.tags : { Key = key, Value = value }]
       }, length(var.subnets) == 0 ? {} : {
@@ -40,6 +42,17 @@ resource "aws_scheduler_schedule" "this" {
       maximum_retry_attempts = 3
     }
   }
+
+  lifecycle {
+    precondition {
+      condition     = alltrue([for each in values(local.environment) : length(each) <= 256])
+      error_message = "A job's variable has 256 characters at most: give fewer tags or subnets, or no schedule."
+    }
+  }
+}
+
+locals {
+  environment = { for key, value in local.settings : "TREFOIL_${upper(key)}" => try(tostring(value), jsonencode(value)) }
 }
 
 # The scheduler itself starts this one job.

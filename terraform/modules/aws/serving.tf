@@ -17,9 +17,20 @@ data "aws_iam_policy_document" "serving" {
   source_policy_documents = [data.aws_iam_policy_document.container.json]
 
   statement {
-    sid       = "Keys"
-    actions   = ["s3:GetBucketLocation", "s3:ListBucket"]
+    sid       = "Bucket"
+    actions   = ["s3:GetBucketLocation"]
     resources = [aws_s3_bucket.this.arn]
+  }
+
+  statement {
+    sid       = "Keys"
+    actions   = ["s3:ListBucket"]
+    resources = [aws_s3_bucket.this.arn]
+    condition {
+      test     = "StringLike"
+      variable = "s3:prefix"
+      values   = [var.prefix, "${var.prefix}/*"]
+    }
   }
 
   statement {
