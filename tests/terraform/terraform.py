@@ -1,7 +1,7 @@
-"""The real terraform over a copy of terraform/, with the providers of a mirror or a registry.
+"""The real terraform over a copy of terraform/, with real providers, or with their schemas alone.
 
-TF_PLUGIN_MIRROR names a folder in the layout of a filesystem mirror; without it providers are
-fetched as ever.
+TF_PLUGIN_MIRROR names a folder in the layout of a filesystem mirror; without it real providers are
+fetched as ever. What is made with schemas alone (provider.py) is what ``terraform test`` mocks.
 """
 
 from __future__ import annotations
@@ -15,8 +15,15 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from tests.terraform.grounds import Ground
+
 GROUND = Path(__file__).parents[2] / "terraform"
 PROGRAM = shutil.which("terraform")
+
+PLACES = sorted(folder.name for folder in (GROUND / "envs").iterdir() if folder.is_dir())
+"""The clouds that there is a ground for."""
+PROVIDERS = {"aws": "aws", "azure": "azurerm", "gcp": "google"}
+"""Who makes it, as Terraform calls them."""
 
 needs_terraform = pytest.mark.skipif(PROGRAM is None, reason="terraform is not on PATH")
 
@@ -49,10 +56,47 @@ def copied(place: Path, root: str, **env: str) -> Terraform:
         "HOME": str(place),
         "TF_IN_AUTOMATION": "1",
         "CHECKPOINT_DISABLE": "1",
+        "GOGC": "400",  # a quarter less CPU for some memory
         "TF_CLI_CONFIG_FILE": str(_configuration(place)),
         **env,
     }
     return Terraform(place / "terraform" / root, own)
+
+
+class Made(NamedTuple):
+    """What a ground would be: its outputs, and each resource by its address in the module."""
+
+    place: str
+    outputs: dict[str, Any]
+    resources: dict[str, Any]
+
+    def of(self, kind: str) -> dict[str, dict[str, Any]]:
+        """The resources of a type, by their name and key."""
+        found = ((name.split(".", 1), each) for name, each in self.resources.items())
+        return {rest: each for (type_, rest), each in found if type_ == kind}
+
+
+def made(place: Path, schemas: dict[str, str], of: str, ground: Ground) -> Made:
+    """What there would be in a cloud: nothing of it is real."""
+    terraform = copied(place, f"envs/{of}", **schemas)
+    known = {name: {"defaults": each} for name, each in ground.data.items()}
+    file = terraform.folder / "tests/made.tftest.json"
+    file.parent.mkdir()
+    file.write_text(json.dumps({
+        "mock_provider": {PROVIDERS[of]: {"mock_data": known}},
+        "variables": ground.variables,
+        "run": {"made": {}},
+    }))  # fmt: skip
+    terraform.run("init", "-backend=false")
+    said = map(json.loads, terraform.run("test", "-json", "-verbose").stdout.splitlines())
+    (state,) = (each["test_state"] for each in said if "test_state" in each)
+    (module,) = state["root_module"]["child_modules"]
+    managed = [each for each in module["resources"] if each["mode"] == "managed"]
+    return Made(
+        of,
+        {name: each["value"] for name, each in state["outputs"].items()},
+        {each["address"].removeprefix("module.ground."): each["values"] for each in managed},
+    )
 
 
 def initialise(terraform: Terraform) -> None:
