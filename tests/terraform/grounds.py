@@ -11,10 +11,35 @@ _MAIL = ["me@example.com"]
 
 
 class Ground(NamedTuple):
-    """``data`` is what a data source would find, by its type."""
+    """``data`` is what a data source would find, by its type; ``known`` what a cloud would say of
+    a resource, by its address.
+    """
 
     data: dict[str, dict[str, Any]]
     variables: dict[str, Any]
+    known: dict[str, dict[str, Any]] = {}  # noqa: RUF012 - read only
+
+
+def _account(name: str) -> dict[str, str]:
+    email = f"trefoil-{name}@my-models-123456.iam.gserviceaccount.com"
+    return {
+        "email": email,
+        "member": f"serviceAccount:{email}",
+        "name": f"projects/my-models-123456/serviceAccounts/{email}",
+    }
+
+
+def _identity(number: int, name: str) -> dict[str, str]:
+    return {
+        "id": f"{_GROUP}/Microsoft.ManagedIdentity/userAssignedIdentities/trefoil-{name}",
+        "client_id": f"{number:08}-0000-0000-0000-000000000001",
+        "principal_id": f"{number:08}-0000-0000-0000-000000000002",
+    }
+
+
+_GROUP = "/subscriptions/01234567-89ab-cdef-0123-456789abcdef/resourceGroups/trefoil/providers"
+_ACCOUNTS = ("pipeline", "train", "deploy", "serving")
+_IDENTITIES = ("workspace", "train", "deploy", "serving", "ci", "scheduled")
 
 
 GROUNDS = {
@@ -57,8 +82,18 @@ GROUNDS = {
                 "command": [*_COMMAND, "azure"],
             },
             "budget": {"monthly": 200, "emails": _MAIL},
-            "autoscale": {"digits": {"deployment": "v3", "maximum": 4}},
+            "autoscale": {"digits": {"deployment": "v3-0123456789", "maximum": 4}},
             "tags": {"team": "digits"},
+        },
+        known={
+            "azurerm_container_registry.this": {
+                "id": f"{_GROUP}/Microsoft.ContainerRegistry/registries/trefoil",
+                "login_server": "trefoil.azurecr.io",
+            },
+            **{
+                f'azurerm_user_assigned_identity.this["{name}"]': _identity(number, name)
+                for number, name in enumerate(_IDENTITIES)
+            },
         },
     ),
     "gcp": Ground(
@@ -80,6 +115,17 @@ GROUNDS = {
             },
             "network": "projects/123456789012/global/networks/private",
             "labels": {"team": "digits"},
+        },
+        known={
+            "google_kms_crypto_key.this": {
+                "id": "projects/my-models-123456/locations/europe-west4/keyRings/trefoil"
+                "/cryptoKeys/trefoil"
+            },
+            **{f"google_service_account.{name}": _account(name) for name in _ACCOUNTS},
+            **{
+                f"google_service_account.{name}[0]": _account(name)
+                for name in ("ci", "schedule", "scheduled")
+            },
         },
     ),
 }

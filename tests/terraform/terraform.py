@@ -84,6 +84,10 @@ def made(place: Path, schemas: dict[str, str], of: str, ground: Ground) -> Made:
     file.parent.mkdir()
     file.write_text(json.dumps({
         "mock_provider": {PROVIDERS[of]: {"mock_data": known}},
+        "override_resource": [
+            {"target": f"module.ground.{address}", "values": values}
+            for address, values in ground.known.items()
+        ],
         "variables": ground.variables,
         "run": {"made": {}},
     }))  # fmt: skip

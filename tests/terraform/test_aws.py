@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+import infra.aws
 from infra.aws import AwsSettings
 from infra.aws.validate import problems
 from infra.provider import Provider
@@ -34,6 +36,19 @@ UNBOUND = {
     "ec2:DescribeSubnets", "ec2:DescribeVpcs",
 }  # fmt: skip
 """What IAM cannot hold to a resource that is known before."""
+
+AWS = Path(infra.aws.__file__).parent
+SERVICES = {
+    "s3": "s3", "sagemaker": "sagemaker", "sagemaker-runtime": "sagemaker", "logs": "logs",
+    "iam": "iam", "ecr": "ecr", "service-quotas": "servicequotas",
+    "resourcegroupstaggingapi": "tag", "application-autoscaling": "application-autoscaling",
+}  # fmt: skip
+"""What our code asks, and how IAM calls it."""
+NAMED = {
+    "HeadBucket": "ListBucket", "ListObjectsV2": "ListBucket", "HeadObject": "GetObject",
+    "DeleteObjects": "DeleteObject",
+}  # fmt: skip
+"""The rights that are not called like what they are asked for."""
 
 OVERRIDE = """
 terraform {
@@ -185,6 +200,40 @@ def test_no_policy_has_all_of_anything(resources: dict[str, Any]) -> None:
     }
     own = "arn:aws:iam::123456789012:policy/trefoil-"
     assert attached == {f"{own}launch", f"{own}endpoints", f"{own}push"}
+
+
+def test_people_may_do_what_the_verbs_ask(resources: dict[str, Any]) -> None:
+    """A command of ours would be refused to whoever has our own policies."""
+    actions = {
+        action
+        for name in ("aws_iam_policy.launch", "aws_iam_policy.endpoints")
+        for statement in _statements(resources[name])
+        for action in _many(statement["Action"])
+    }
+    code = [file for file in AWS.rglob("*.py") if "emulator" not in file.parts]
+    text = "\n".join(file.read_text(encoding="utf-8") for file in code)
+    words = set(re.findall(r'"([a-z0-9]+(?:_[a-z0-9]+)+)"', text))
+    for kind in ("training", "processing"):
+        words |= {each.format(kind) for each in ("list_{}_jobs", "describe_{}_job", "stop_{}_job")}
+    asked = {
+        f"{prefix}:{NAMED.get(operation, operation)}"
+        for service, prefix in SERVICES.items()
+        for word, operation in _operations(service).items()
+        if word in words
+    }
+    assert len(asked) > 40
+    assert asked - actions == set()
+
+
+def _operations(service: str) -> dict[str, str]:
+    """An SDK's words for the operations of a service."""
+    import boto3
+
+    client = boto3.client(
+        service, region_name="eu-west-1", aws_access_key_id="none", aws_secret_access_key="none"
+    )
+    found: dict[str, str] = client.meta.method_to_api_mapping
+    return found
 
 
 def test_people_may_remove_what_a_run_left_and_jobs_may_not(resources: dict[str, Any]) -> None:

@@ -48,7 +48,7 @@ data "aws_iam_policy_document" "endpoints" {
     actions = [
       "sagemaker:DeleteEndpoint", "sagemaker:DeleteEndpointConfig", "sagemaker:DeleteModel",
       "sagemaker:DescribeEndpoint", "sagemaker:DescribeEndpointConfig", "sagemaker:DescribeModel",
-      "sagemaker:InvokeEndpoint", "sagemaker:ListTags",
+      "sagemaker:InvokeEndpoint", "sagemaker:InvokeEndpointAsync", "sagemaker:ListTags",
       "sagemaker:UpdateEndpoint", "sagemaker:UpdateEndpointWeightsAndCapacities",
     ]
     resources = local.endpoint_arns

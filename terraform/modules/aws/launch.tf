@@ -13,6 +13,18 @@ data "aws_iam_policy_document" "launch" {
     data.aws_iam_policy_document.jobs.json,
   ]
 
+  # To look whether the bucket is there asks for the right to list it, without a prefix.
+  statement {
+    sid       = "LookAtBucket"
+    actions   = ["s3:ListBucket"]
+    resources = [aws_s3_bucket.this.arn]
+    condition {
+      test     = "Null"
+      variable = "s3:prefix"
+      values   = ["true"]
+    }
+  }
+
   # What reap takes away is kept for 30 days as an old version; jobs may not even do that.
   statement {
     sid       = "RemoveRuns"
@@ -50,7 +62,7 @@ data "aws_iam_policy_document" "launch" {
     actions = [
       "sagemaker:DescribePipelineDefinitionForExecution", "sagemaker:DescribePipelineExecution",
       "sagemaker:ListPipelineExecutionSteps", "sagemaker:ListPipelineExecutions",
-      "sagemaker:StopPipelineExecution",
+      "sagemaker:RetryPipelineExecution", "sagemaker:StopPipelineExecution",
     ]
     resources = ["${local.sagemaker}:pipeline/*"] # executions carry no tags
   }
