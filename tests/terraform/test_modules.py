@@ -115,7 +115,7 @@ def test_a_module_passes_its_own_tests(tmp_path: Path, schemas: dict[str, str], 
     terraform = copied(tmp_path, f"modules/{place}", **schemas)
     terraform.run("init")
     said = terraform.run("test", "-no-color").stdout
-    assert said.count("... pass") > 12
+    assert said.count("... pass") > 10
 
 
 @needs_terraform

@@ -9,7 +9,7 @@ resource "azurerm_resource_group" "this" {
 }
 
 locals {
-  tags = merge(var.tags, { "trefoil:ground" = var.name })
+  tags = merge(var.tags, { "trefoil.ground" = var.name })
 
   # Some names are shared by the whole world, and are letters and digits alone.
   ours   = substr(sha256("${data.azurerm_client_config.this.subscription_id}/${var.name}/${var.region}"), 0, 6)

@@ -204,8 +204,8 @@ variable "tags" {
   }
 
   validation {
-    condition     = alltrue([for key in keys(var.tags) : !startswith(lower(key), "microsoft") && !startswith(lower(key), "azure") && !startswith(lower(key), "windows") && !startswith(key, "trefoil:")])
-    error_message = "A tag of yours does not begin with microsoft, azure, windows or trefoil:, which are taken."
+    condition     = alltrue([for key in keys(var.tags) : !startswith(lower(key), "microsoft") && !startswith(lower(key), "azure") && !startswith(lower(key), "windows") && !startswith(key, "trefoil.")])
+    error_message = "A tag of yours does not begin with microsoft, azure, windows or trefoil., which are taken."
   }
 
   validation {

@@ -179,95 +179,47 @@ run "an_alarm_over_money" {
 run "bad_names" {
   command = plan
   variables {
-    project = "My Models"
-    region  = "europe-west4-a"
-    name    = "My_Models"
-    prefix  = "/runs/"
-    network = "default"
-    labels  = { "trefoil-run" = "mine" }
+    project    = "My Models"
+    region     = "europe-west4-a"
+    name       = "My_Models"
+    prefix     = "/runs/"
+    network    = "default"
+    experiment = ""
+    labels     = { "trefoil-run" = "mine" }
   }
-  expect_failures = [var.project, var.region, var.name, var.prefix, var.network, var.labels]
+  expect_failures = [var.project, var.region, var.name, var.prefix, var.network, var.experiment, var.labels]
 }
 
-run "a_name_of_googles_own" {
+run "more_bad_names_and_numbers" {
   command = plan
   variables {
-    name   = "gcp-models"
-    labels = { team = "Digits" }
+    name                   = "gcp-models"
+    labels                 = { team = "Digits" }
+    expire_runs_after_days = 0.5
+    budget                 = { billing_account = "012345-6789AB-CDEF01", monthly_usd = 0, emails = ["me@example.com"] }
+    schedule               = { expression = "rate(7 days)", image = "me@sha256:${sha256("image")}", command = ["python"] }
   }
-  expect_failures = [var.name, var.labels]
+  expect_failures = [var.name, var.labels, var.expire_runs_after_days, var.budget, var.schedule]
 }
 
-run "everybody_may_launch" {
+run "what_would_let_others_in" {
   command = plan
   variables {
-    launchers = ["allUsers"]
+    launchers    = ["allUsers"]
+    ci           = { repository = "me/*", environment = "*" }
+    schedule     = { expression = "0 3 * * 1", image = "me:latest", command = ["python"] }
+    tracking_uri = "https://me:secret@mlflow.example.com"
   }
-  expect_failures = [var.launchers]
+  expect_failures = [var.launchers, var.ci, var.schedule, var.tracking_uri]
 }
 
-run "a_whole_domain_may_launch" {
+run "a_whole_domain_and_nobody" {
   command = plan
   variables {
     launchers = ["user:me@example.com", "domain:example.com"]
+    ci        = { repository = "me/my-models", environment = "production", repository_id = "mine" }
+    schedule  = { expression = "0 3 * * 1", image = "me@sha256:${sha256("image")}", command = [] }
+    budget    = { billing_account = "mine", monthly_usd = 10, emails = ["me@example.com"] }
   }
-  expect_failures = [var.launchers]
-}
-
-run "bad_numbers" {
-  command = plan
-  variables {
-    expire_runs_after_days = 0.5
-    budget                 = { billing_account = "012345-6789AB-CDEF01", monthly_usd = 0, emails = ["me@example.com"] }
-  }
-  expect_failures = [var.expire_runs_after_days, var.budget]
-}
-
-run "a_budget_that_nobody_pays" {
-  command = plan
-  variables {
-    budget = { billing_account = "mine", monthly_usd = 10, emails = ["me@example.com"] }
-  }
-  expect_failures = [var.budget]
-}
-
-run "a_wildcard_in_who_may_launch" {
-  command = plan
-  variables {
-    ci = { repository = "me/*", environment = "*" }
-  }
-  expect_failures = [var.ci]
-}
-
-run "a_schedule_that_could_change_under_us" {
-  command = plan
-  variables {
-    schedule = { expression = "0 3 * * 1", image = "me:latest", command = ["python"] }
-  }
-  expect_failures = [var.schedule]
-}
-
-run "a_schedule_in_another_clouds_words" {
-  command = plan
-  variables {
-    schedule = { expression = "rate(7 days)", image = "me@sha256:${sha256("image")}", command = ["python"] }
-  }
-  expect_failures = [var.schedule]
-}
-
-run "a_schedule_of_nothing" {
-  command = plan
-  variables {
-    schedule = { expression = "0 3 * * 1", image = "me@sha256:${sha256("image")}", command = [] }
-  }
-  expect_failures = [var.schedule]
-}
-
-run "a_login_in_an_address" {
-  command = plan
-  variables {
-    tracking_uri = "https://me:secret@mlflow.example.com"
-    experiment   = ""
-  }
-  expect_failures = [var.tracking_uri, var.experiment]
+  expect_failures = [var.launchers, var.ci, var.schedule, var.budget]
 }
