@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 import time
 from collections.abc import Mapping
@@ -27,6 +28,8 @@ RUN = "_run"
 """Stem of the file about the whole run; no step is called so."""
 _UNWRITTEN = 16 * 2**20
 """Bytes kept in memory while the disk takes none."""
+EVENT = re.compile(r"-((?:push|schedule|dispatch|drift)-[0-9a-f]{12})$")
+"""How a run is called that an event started: it tells in every place, and MLflow, which one."""
 LOST = "tracking.lost_lines"
 """Tag of a step that told more than the disk took."""
 
@@ -105,6 +108,7 @@ def run_facts(
         "trefoil.plan_digest": environment.get("TREFOIL_PLAN_DIGEST", ""),
         "mlflow.source.git.commit": environment.get("TREFOIL_GIT_COMMIT", ""),
         "mlflow.user": environment.get("USER", ""),
+        "trefoil.event": event_of(run_id),
     }
     into = environment.get("MLFLOW_RUN_ID", "")
     return {
@@ -118,6 +122,12 @@ def run_facts(
         "tags": {name: redacted(value) for name, value in tags.items() if value},
         "params": texts(parameters),
     }
+
+
+def event_of(run_id: str) -> str:
+    """The key of the event that started a run; empty where a person did."""
+    found = EVENT.search(run_id)
+    return found[1] if found else ""
 
 
 def now() -> int:

@@ -87,6 +87,12 @@ class Registry:
                 raise InputError(f"there is no registered model {name}; {hint}")
         return sorted(map(_version, found), key=lambda each: -int(each.version))
 
+    def made(self, version: Version) -> float:
+        """When a version was registered, in seconds since the epoch."""
+        with mlflow.told(self.uri):
+            found = self.client.get_model_version(version.name, version.version)
+            return float(found.creation_timestamp) / 1000
+
     def register(
         self, name: str, source: str, run: str, tags: Mapping[str, str], description: str
     ) -> Version:

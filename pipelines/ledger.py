@@ -1,7 +1,8 @@
 """The ledger: one JSON line for each intent, submission and end of a run, only ever appended.
 
 From it a run gets its name: the same plan again means the next attempt once the last one
-succeeded, and the same attempt, resumed or joined, until then.
+succeeded, and the same attempt, resumed or joined, until then. A run that an event started is
+called by that event instead, and counts as no attempt.
 """
 
 from __future__ import annotations
@@ -20,7 +21,11 @@ Step = Literal["intent", "submitted", "finished"]
 
 
 class Line(NamedTuple):
-    """One line. ``state`` is how the run ended, empty before."""
+    """One line. ``state`` is how the run ended, empty before.
+
+    ``event`` is the key of the event that started it, ``cause`` what that was; empty where a
+    person did.
+    """
 
     step: Step
     run_id: str
@@ -29,6 +34,8 @@ class Line(NamedTuple):
     attempt: int
     state: State | Literal[""] = ""
     at: float = 0.0
+    event: str = ""
+    cause: str = ""
 
 
 class Ledger:
@@ -42,7 +49,9 @@ class Ledger:
 
         A run that lies in the workspace and that no line tells of is not written over.
         """
-        known = [line for line in self.lines(containing=plan) if line.plan == plan]
+        known = [
+            line for line in self.lines(containing=plan) if line.plan == plan and not line.event
+        ]
         last = next((line for line in reversed(known) if line.provider == provider), None)
         if last is not None:
             return last.attempt + 1 if last.state == "succeeded" else last.attempt
@@ -81,6 +90,9 @@ class Ledger:
             print(f"note: {self._file}, {lines}{more} damaged; left out", file=sys.stderr)
 
 
-def run_id(pipeline: str, digest: str, attempt: int) -> str:
-    """A name that tells the pipeline, the plan and the attempt, the same wherever it runs."""
+def run_id(pipeline: str, digest: str, attempt: int | str) -> str:
+    """A name that tells the pipeline, the plan and the attempt, the same wherever it runs.
+
+    Instead of an attempt it may have the key of an event: ``push-0123456789ab``.
+    """
     return f"{pipeline}-{digest[:8]}-{attempt}"

@@ -6,7 +6,7 @@ import argparse
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -25,7 +25,7 @@ ACCELERATED = "train"
 
 
 class Prepared(NamedTuple):
-    """A request, ready to be printed or sent."""
+    """A request, ready to be printed or sent. ``event`` and ``cause`` are as in the ledger."""
 
     provider: Provider
     common: settings.Settings
@@ -33,6 +33,8 @@ class Prepared(NamedTuple):
     request: Request
     digest: str
     attempt: int
+    event: str = ""
+    cause: str = ""
 
     @property
     def workspace(self) -> Path:
@@ -40,8 +42,11 @@ class Prepared(NamedTuple):
         return Path(self.common.workspace).resolve()
 
 
-def prepare(arguments: argparse.Namespace) -> Prepared:
-    """Read, bind, check and lower; sends nothing. Raises InputError and UnsupportedError."""
+def prepare(arguments: argparse.Namespace, event: Callable[[Plan], str] | None = None) -> Prepared:
+    """Read, bind, check and lower; sends nothing. Raises InputError and UnsupportedError.
+
+    ``event`` says, where one asks for the run, what its key is for the plan.
+    """
     rehearsed = getattr(arguments, "rehearse", None)  # its stand-in has the runner
     here = where(arguments, {} if rehearsed else {"runner": arguments.runner})
     place, own = here.provider, here.own
@@ -58,9 +63,10 @@ def prepare(arguments: argparse.Namespace) -> Prepared:
     place.check(plan)
     _afford(place, plan, own, arguments.max_cost)
     digest = plan.digest()
-    attempt = Ledger(here.workspace).attempt(plan.name, digest, place.name)
-    request = place.lower(plan, own, run_id(plan.name, digest, attempt))
-    return Prepared(place, here.common, own, request, digest, attempt)
+    key = event(plan) if event else ""
+    attempt = 0 if key else Ledger(here.workspace).attempt(plan.name, digest, place.name)
+    request = place.lower(plan, own, run_id(plan.name, digest, key or attempt))
+    return Prepared(place, here.common, own, request, digest, attempt, key)
 
 
 def _parameters(arguments: argparse.Namespace, document: dict[str, Any]) -> dict[str, Json]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import sys
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from infra.errors import InputError
@@ -11,7 +13,8 @@ from pipelines import cli
 from pipelines.flags import add_flags
 
 if TYPE_CHECKING:
-    from infra.plan import Request
+    from infra.plan import Json, Request
+    from pipelines.request import Prepared
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -41,30 +44,44 @@ def run(arguments: argparse.Namespace) -> int:
     prepared = prepare(arguments)
     if arguments.dry_run:
         return show(prepared.request)
-    from pipelines.checks import check_endpoint, check_gate
     from pipelines.watch import launch
+
+    with reached(prepared, arguments) as there:
+        return launch(there, arguments)
+
+
+@contextlib.contextmanager
+def reached(prepared: Prepared, arguments: argparse.Namespace) -> Iterator[Prepared]:
+    """See that it can be sent, and reach the place, or its stand-in. Raises TrefoilError."""
+    from pipelines.checks import check_endpoint, check_gate
 
     place, workspace = prepared.provider, prepared.workspace
     if arguments.require_gate:
         check_gate(prepared.request.plan)
     check_endpoint(place, prepared.settings, workspace, prepared.request.plan)
     if not arguments.rehearse:
-        return launch(prepared, arguments)
+        yield prepared
+        return
     runner, scenario = arguments.runner or "process", arguments.rehearse
     with place.rehearse(prepared.settings, workspace, scenario, runner, cli.say) as settings:
-        return launch(prepared._replace(settings=settings), arguments)
+        yield prepared._replace(settings=settings)
 
 
 def show(request: Request) -> int:
     """Print the request, whole but for secrets; the notes go to stderr."""
+    for note in request.notes:
+        cli.say(f"note: {note}")
+    cli.answer(shown(request))
+    return cli.DONE
+
+
+def shown(request: Request) -> Json:
+    """The request as JSON, without secrets."""
     from infra.redaction import redacted
     from infra.secrets import secret_parameters
 
-    for note in request.notes:
-        cli.say(f"note: {note}")
-    shown = {"provider": request.provider, "run_id": request.run_id, **request.body}
-    cli.answer(redacted(shown, secret_parameters(request.plan)))
-    return cli.DONE
+    found = {"provider": request.provider, "run_id": request.run_id, **request.body}
+    return redacted(found, secret_parameters(request.plan))
 
 
 def _parser() -> cli.Parser:

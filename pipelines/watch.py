@@ -23,6 +23,16 @@ from pipelines.tracking import sending
 
 def launch(prepared: Prepared, arguments: argparse.Namespace) -> int:
     """Submit, follow to the end, tell the result; returns the exit code."""
+    result, last = finish(prepared)
+    if arguments.json:
+        cli.answer(result.data())
+    else:
+        tell(result)
+    return exit_code(result, last, arguments.require_gate)
+
+
+def finish(prepared: Prepared) -> tuple[Result, Event]:
+    """Submit and follow to the end; what it came to, and the last event."""
     _note(prepared, "intent")
     context = functools.cache(lambda: _context(prepared))
     run = prepared.provider.submit(prepared.request, prepared.settings, context)
@@ -39,12 +49,7 @@ def launch(prepared: Prepared, arguments: argparse.Namespace) -> int:
     if last.state in FINAL:
         _note(prepared, "finished", last)
     _close_tracking(_spool(prepared), last)
-    result = collect(prepared, run, last)
-    if arguments.json:
-        cli.answer(result.data())
-    else:
-        tell(result)
-    return _exit_code(result, last, arguments.require_gate)
+    return collect(prepared, run, last), last
 
 
 def _context(prepared: Prepared) -> dict[str, str]:
@@ -103,7 +108,10 @@ def _note(
 ) -> None:
     request = prepared.request
     state = last.state if last else ""
-    line = Line(step, request.run_id, request.provider, prepared.digest, prepared.attempt, state)
+    line = Line(
+        step, request.run_id, request.provider, prepared.digest, prepared.attempt, state,
+        event=prepared.event, cause=prepared.cause,
+    )  # fmt: skip
     try:
         Ledger(prepared.workspace).append(line)
     except OSError as error:
@@ -126,7 +134,8 @@ def _commit() -> str:
     return run.stdout.strip() if run.returncode == 0 else ""
 
 
-def _exit_code(result: Result, last: Event, require_gate: bool) -> int:
+def exit_code(result: Result, last: Event, require_gate: bool) -> int:
+    """What a run that came to this ends the command with."""
     if last.state == "cancelled":
         return cli.INTERRUPTED
     if last.state != "succeeded":

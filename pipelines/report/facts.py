@@ -9,12 +9,13 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
+from components.spool import event_of
 from infra.errors import TrefoilError
 from infra.history import History, Moment, commits
 from infra.plan import DONE, FINAL, Event, Json, Plan, RunRef, State, Step, as_text
 from infra.provider import Provider
 from infra.storage import tree, tree_digest
-from pipelines.ledger import Ledger
+from pipelines.ledger import Ledger, Line
 
 Found = TypeVar("Found")
 
@@ -70,6 +71,8 @@ class Facts(NamedTuple):
     plan: Plan | None
     pipeline: str
     digest: str
+    event: str
+    cause: str
     commits: list[str]
     begun: float | None
     now: float
@@ -99,15 +102,17 @@ def gather(place: Provider, own: Any, run: RunRef, workspace: Path) -> Facts:
         _step(name, status.steps, history, outputs.get(name, {})) for name in _names(plan, status)
     ]
     steps = [step._replace(log=_log(place, own, run, step, problems)) for step in steps]
-    digest, begun = _ledger(workspace, run)
-    at = next((moment.at for moment in history.moments if moment.at is not None), begun)
+    sent = _ledger(workspace, run)
+    at = next((m.at for m in history.moments if m.at is not None), sent.at or None)
     return Facts(
         run=run,
         state=status.state,
         message=status.message,
         plan=plan,
         pipeline=plan.name if plan else run.run_id.rsplit("-", 2)[0],
-        digest=digest,
+        digest=sent.plan,
+        event=sent.event or event_of(run.run_id),
+        cause=sent.cause,
         commits=commits(history.moments),
         begun=at,
         now=time.time(),
@@ -194,12 +199,12 @@ def _notes(place: Provider, own: Any, plan: Plan | None, run: RunRef) -> tuple[s
     return place.lower(plan, own, run.run_id).notes if plan else ()
 
 
-def _ledger(workspace: Path, run: RunRef) -> tuple[str, float | None]:
-    """The plan's digest and the time of the first intent, where this workspace sent the run."""
+def _ledger(workspace: Path, run: RunRef) -> Line:
+    """The first intent, where this workspace sent the run; else a line that tells nothing."""
     for line in Ledger(workspace).lines(containing=run.run_id):
         if (line.run_id, line.provider) == run[::-1]:
-            return line.plan, line.at or None
-    return "", None
+            return line
+    return Line("intent", run.run_id, run.provider, "", 0)
 
 
 def _ask(question: Callable[[], Found], otherwise: Found, what: str, problems: list[str]) -> Found:

@@ -1,4 +1,4 @@
-"""Where the model comes from and where it went: data, model, registered version, endpoint."""
+"""Where the model comes from and where it went: event, data, model, version, endpoint."""
 
 from __future__ import annotations
 
@@ -13,7 +13,18 @@ from pipelines.report.markup import Content, Markup, tag
 def lineage(facts: Facts, schema: Mapping[str, Any]) -> Markup | None:
     """The chain, link by link; None where the pipeline has no such things."""
     links = [*_data(facts, schema), *_dataset(facts, schema), *_model(facts), *_served(facts)]
-    return tag("ol", links, class_="lineage") if len(links) > 1 else None
+    if len(links) < 2:
+        return None
+    return tag("ol", [*_event(facts), *links], class_="lineage")
+
+
+def _event(facts: Facts) -> list[Markup]:
+    """What asked for the run, where no person did."""
+    return (
+        [_link("Event", facts.event, tag("small", facts.cause or "an event"))]
+        if facts.event
+        else []
+    )
 
 
 def _data(facts: Facts, schema: Mapping[str, Any]) -> list[Markup]:

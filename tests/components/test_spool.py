@@ -53,6 +53,15 @@ def test_no_secret_is_written(place: Path, monkeypatch: pytest.MonkeyPatch, tmp_
     assert (params["n"], params["sort_key"], params["api_key"]) == ("3", "name", "***")
 
 
+def test_a_run_that_an_event_started_is_tagged_with_it() -> None:
+    """In MLflow one finds by it what a push, or an alarm, has led to; a person's run has none."""
+    event = "push-25eb80d0cee2"
+    tags = spool.run_facts(f"generative-b4a05a7a-{event}", {}, False)["tags"]
+    assert tags == {"trefoil.event": event}
+    for name in ("generative-b4a05a7a-1", "my-push-25eb80d0cee2-b4a05a7a-1", "push-25eb80d0ceee"):
+        assert spool.run_facts(name, {}, False)["tags"] == {}
+
+
 @pytest.fixture
 def room(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Bytes that the disk still takes, as the one item of a list."""

@@ -66,6 +66,13 @@ def test_an_endpoint_that_is_not_there_leaves_the_alias_alone(three: Registry) -
     assert champion(three) == "2"
 
 
+def test_a_version_tells_when_it_was_made(three: Registry, tmp_path: Path) -> None:
+    """A schedule asks how old the champion is."""
+    made = [three.made(three.version(NAME, version)) for version in ("1", "2", "3")]
+    assert made == sorted(made)
+    assert abs(made[0] - (tmp_path / "1" / "version").stat().st_mtime) < 3600
+
+
 def test_promote_through_the_table_of_verbs(three: Registry) -> None:
     assert verbs.main(["promote", "2", "--model-name", NAME]) == cli.DONE
     assert champion(three) == "2"
@@ -118,6 +125,7 @@ def test_versions_deleted_since_are_passed_over(three: Registry) -> None:
     ("words", "sentence"),
     [
         (["9"], f"{NAME} has no version 9; there is 1, 2, 3"),
+        (["--", "--help"], f"{NAME} has no version --help; there is 1, 2, 3"),
         (["--model-name", "digits-vea"], "there is no registered model digits-vea; did you mean"),
     ],
 )

@@ -81,6 +81,17 @@ def test_a_run_that_went_well_is_told_whole(workspace: Path) -> None:
     ]  # fmt: skip
 
 
+def test_the_event_that_started_a_run_stands_before_its_data(workspace: Path) -> None:
+    """With its reason where this workspace sent the run; its name is known anywhere."""
+    event = "push-25eb80d0cee2"
+    name = f"generative-01234567-{event}"
+    run(workspace, generative(), name)
+    assert f"Event {event} an event Data" in reported(workspace, name).text
+    cause = "data/cats.dvc changed <b>"
+    Ledger(workspace).append(Line("intent", name, "local", "d", 0, event=event, cause=cause))
+    assert f"Event {event} {cause} Data" in reported(workspace, name).text
+
+
 def test_cached_steps_are_marked(workspace: Path) -> None:
     run(workspace, generative())
     run(workspace, generative(), "generative-01234567-2")
