@@ -42,6 +42,7 @@ LOOKING = [
     ["-m", "pipelines", "plan", "--provider", "kind"],
     ["-m", "pipelines.run", "--provider", "aws", "--dry-run", *AWS],
     ["-m", "pipelines", "plan", "--provider", "aws", *AWS],
+    ["-m", "pipelines", "retrain", "--event", "tests/events/repository_dispatch.json", "--dry-run"],
 ]
 STANDARD = set(sys.stdlib_module_names) | set(sys.builtin_module_names)
 OF_SITE = {"__main__", "_distutils_hack", "sitecustomize", "usercustomize"}

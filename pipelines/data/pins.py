@@ -89,7 +89,11 @@ def verified(name: str = "") -> list[Verified]:
 
 
 def _read(file: Path) -> Pin:
-    text = file.read_text(encoding="utf-8", errors="replace")
+    return parse(file.read_text(encoding="utf-8", errors="replace"), file)
+
+
+def parse(text: str, file: Path) -> Pin:
+    """The pin that a .dvc file of this text is. Raises InputError where it is none."""
     if match := _AS_DVC_WRITES.fullmatch(text):  # spares the import of yaml
         return Pin(match["md5"], file, file.parent / match["path"])
     import yaml

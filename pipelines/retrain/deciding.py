@@ -1,0 +1,162 @@
+"""Whether an event is a reason to train a model again; each answer has its reason."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from infra.plan import FINAL, Event, Json, Plan, RunRef
+from pipelines import cli
+from pipelines.request import Prepared, prepare
+from pipelines.result import Result, collect, tell
+from pipelines.retrain import past
+from pipelines.retrain.asked import Wanted, wanted
+from pipelines.retrain.past import Past
+from pipelines.retrain.trigger import Trigger
+from pipelines.run import reached, shown
+from pipelines.watch import exit_code, finish
+
+_DAY = 86400
+
+
+class Outcome(NamedTuple):
+    """What became of an event for one model; ``decision`` is retrain or skip.
+
+    ``run`` is the run that it made, or the one that makes another needless; ``result`` what its
+    own came to. ``request`` is what a dry run would send.
+    """
+
+    decision: str
+    reason: str
+    event: str
+    model: str = ""
+    run: str = ""
+    result: Result | None = None
+    request: Json = None
+    code: int = cli.DONE
+
+    def data(self) -> dict[str, Json]:
+        """As JSON: what ``run --json`` says, and why."""
+        found: Any = self.result.data() if self.result else {}
+        return {
+            "decision": self.decision,
+            "reason": self.reason,
+            "event": self.event,
+            "model_name": self.model or None,
+            **dict.fromkeys(("state", "metrics", "gate", "model_version", "endpoint_url")),
+            **found,
+            "run_id": self.run or None,
+            **({"request": self.request} if self.request else {}),
+        }
+
+    def tell(self) -> None:
+        """Say it, for people."""
+        cli.tell(f"{self.decision} {self.model}".rstrip() + f": {self.reason}")
+        if self.request:
+            cli.answer(self.request)
+        if self.result:
+            tell(self.result)
+
+
+def outcomes(trigger: Trigger, arguments: argparse.Namespace) -> Iterator[Outcome]:
+    """Decide, and train, model after model. Raises TrefoilError."""
+    for each in wanted(trigger, arguments):
+        if each.needless:
+            yield Outcome("skip", each.reason, trigger.key(*each.content))
+        else:
+            yield _decided(trigger, each)
+
+
+def _decided(trigger: Trigger, asked: Wanted) -> Outcome:
+    """Decide for one model, and train it."""
+    arguments = asked.arguments
+
+    def key(plan: Plan) -> str:
+        return trigger.key(*asked.content, past.model(plan))
+
+    prepared = prepare(arguments, key)._replace(cause=asked.reason)
+    run, model = prepared.request.run_id, past.model(prepared.request.plan)
+    outcome = Outcome("retrain", asked.reason, prepared.event, model, run)
+    if arguments.dry_run:
+        words = f"{asked.reason}; a dry run does not ask what ran before"
+        return outcome._replace(reason=words, request=shown(prepared.request))
+    with reached(prepared, arguments) as there:
+        if made := past.made(there):
+            return _again(outcome, there, made, arguments)
+        before = past.last(there)
+        reason, needless = _compared(trigger, asked.reason, there, before, arguments.max_age)
+        outcome = outcome._replace(reason=reason)
+        if before and needless:
+            return outcome._replace(decision="skip", run=before.run.run_id)
+        return _trained(outcome, there._replace(cause=reason), arguments)
+
+
+def _compared(
+    trigger: Trigger, reason: str, prepared: Prepared, before: Past | None, oldest: float | None
+) -> tuple[str, bool]:
+    """The reason with what changed since the run before, and whether that makes this needless."""
+    if trigger.kind == "dispatch":
+        return reason, False
+    if before is None:
+        return f"{reason}; no run of this model has succeeded before", False
+    run = before.run.run_id
+    if before.state not in FINAL:
+        return f"{reason}, but {run} goes on by the same plan", True
+    changed = past.since(before, prepared, pins_alone=trigger.kind == "push")
+    if changed:
+        return f"{reason}; changed since {run}: {'; '.join(changed)}", False
+    if trigger.kind == "schedule" and (old := _old(trigger, prepared, before, oldest)):
+        return f"{reason}; nothing changed since {run}, but {old}", False
+    return f"{reason}, but nothing changed since {run}: it would make the same model", True
+
+
+def _old(trigger: Trigger, prepared: Prepared, before: Past, oldest: float | None) -> str:
+    """How old the champion is, where it is older than that and no run has succeeded since."""
+    if oldest is None:
+        return ""
+    from infra import mlflow
+    from infra.registry import Registry
+    from pipelines.registry import tracking_uri
+
+    uri = tracking_uri(prepared.common)
+    registry = Registry(uri) if mlflow.exists(uri) else None
+    champion = registry.champion(past.model(prepared.request.plan)) if registry else None
+    if registry is None or champion is None:
+        cli.say("note: there is no champion, and so none that --max-age finds too old")
+        return ""
+    made = max(registry.made(champion), before.ended or 0.0)
+    age = (time.time() if trigger.at is None else trigger.at) - made
+    if age <= oldest:
+        return ""
+    return f"its champion, version {champion.version}, was last made {age / _DAY:.1f} days ago"
+
+
+def _again(
+    outcome: Outcome, prepared: Prepared, made: RunRef, arguments: argparse.Namespace
+) -> Outcome:
+    """The same event once more: its run is finished, watched, or looked at."""
+    place, own = prepared.provider, prepared.settings
+    status = place.status(made, own)
+    reason = f"{outcome.reason}; this event made {made.run_id} before"
+    outcome = outcome._replace(reason=reason, run=made.run_id)
+    same = made.run_id == prepared.request.run_id
+    if same and status.state != "succeeded":
+        return _trained(outcome, prepared, arguments)
+    if not same:
+        outcome = outcome._replace(reason=f"{reason}, by other flags; nothing is made of these")
+    moments = place.history(made, own).moments
+    ended = [moment.event for moment in moments if not moment.event.step]
+    last = ended[-1] if ended and ended[-1].state == status.state else Event("", status.state)
+    result = collect(prepared, made, last)
+    going = status.state not in FINAL
+    code = cli.DONE if going else exit_code(result, last, arguments.require_gate)
+    return outcome._replace(result=result, code=code)
+
+
+def _trained(outcome: Outcome, prepared: Prepared, arguments: argparse.Namespace) -> Outcome:
+    cli.say(f"retrain {outcome.model}: {outcome.reason}")
+    result, last = finish(prepared)
+    code = exit_code(result, last, arguments.require_gate)
+    return outcome._replace(result=result, code=code)
