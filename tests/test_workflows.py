@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 from pipelines import __main__ as pipelines
 from pipelines import cli
@@ -38,13 +39,32 @@ def test_a_workflow_has_no_known_weakness(file: Path) -> None:
 
 @pytest.mark.parametrize("file", WORKFLOWS, ids=lambda file: file.name)
 def test_what_a_workflow_runs_is_there(file: Path) -> None:
+    """What no test runs (see test_workflow_runs) is at least a target or a script of ours."""
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
-    for command in re.findall(r"run: (.+)", file.read_text(encoding="utf-8")):
+    for command in re.findall(r"run: (make .+|\S*\.ci/run|tests/\S+)", file.read_text("utf-8")):
         program, *words = shlex.split(command)
         if program == "make":
             assert re.search(rf"^{words[0]}:", makefile, re.MULTILINE), command
         else:
             assert (ROOT / program).stat().st_mode & 0o111, command
+
+
+@pytest.mark.parametrize("file", WORKFLOWS, ids=lambda file: file.name)
+def test_a_workflow_may_do_nothing_that_it_does_not_ask_for(file: Path) -> None:
+    """By action of a fixed commit, without rights, without a token left behind in the checkout."""
+    found = yaml.safe_load(file.read_text(encoding="utf-8"))
+    assert found["permissions"] == {}
+    assert "pull_request_target" not in found[True], "YAML reads the key on as true"
+    for job in found["jobs"].values():
+        assert job["permissions"].keys() <= {"contents", "id-token"}
+        assert job["permissions"]["contents"] == "read"
+        assert ("id-token" in job["permissions"]) <= ("environment" in job), "clouds ask for it"
+        for step in job["steps"]:
+            action = step.get("uses", "")
+            assert re.fullmatch(r"([\w-]+/[\w-]+@[0-9a-f]{40})?", action), action
+            if action.startswith("actions/checkout"):
+                assert step["with"]["persist-credentials"] is False
+            assert "${{" not in step.get("run", ""), "a value that becomes part of a command"
 
 
 @pytest.mark.parametrize("file", LIVE, ids=lambda file: file.name)
