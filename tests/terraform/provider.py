@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -22,8 +22,6 @@ import grpc  # type: ignore[import-untyped]
 
 SCHEMAS = Path(__file__).parent / "schemas"
 _PROTO = "tests/terraform/plugin.proto"
-_ECHO = ("PrepareProviderConfig",)
-"""Answers have the configuration under the number that requests have it under."""
 _QUIET = ("ValidateResourceTypeConfig", "ValidateDataSourceConfig", "Configure", "Stop")
 """An answer without a word: nothing is wrong."""
 
@@ -49,19 +47,15 @@ def serving(names: Iterable[str]) -> Iterator[str]:
 def _served(name: str, place: Path) -> Iterator[str]:
     content = json.loads((SCHEMAS / f"{name}.json").read_text(encoding="utf-8"))
     schema = answer(content).SerializeToString()
-    methods = {
-        "GetSchema": grpc.unary_unary_rpc_method_handler(lambda request, context: schema),
-        **{
-            each: grpc.unary_unary_rpc_method_handler(lambda request, context: request)
-            for each in _ECHO
-        },
-        **{
-            each: grpc.unary_unary_rpc_method_handler(lambda request, context: b"")
-            for each in _QUIET
-        },
+    methods: dict[str, Callable[[bytes, object], bytes]] = {
+        "GetSchema": lambda request, context: schema,
+        # the answer has the configuration under the number that the request has it under
+        "PrepareProviderConfig": lambda request, context: request,
+        **dict.fromkeys(_QUIET, lambda request, context: b""),
     }
+    handlers = {each: grpc.unary_unary_rpc_method_handler(of) for each, of in methods.items()}
     server = grpc.server(ThreadPoolExecutor(4))
-    handler = grpc.method_handlers_generic_handler("tfplugin5.Provider", methods)
+    handler = grpc.method_handlers_generic_handler("tfplugin5.Provider", handlers)
     server.add_generic_rpc_handlers((handler,))
     address = str(place / f"{name}.sock")
     server.add_insecure_port(f"unix:{address}")

@@ -32,7 +32,7 @@ variable "expire_runs_after_days" {
 }
 
 variable "instance_type" {
-  description = "The machines of the clusters; a step that needs another one gets it where no cluster is set."
+  description = "The machines of the clusters; a step that asks for others runs on serverless ones."
   type        = string
   default     = "Standard_DS3_v2"
 }

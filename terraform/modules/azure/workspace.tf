@@ -13,9 +13,10 @@ resource "azurerm_machine_learning_workspace" "this" {
   tags                           = local.tags
   depends_on                     = [azurerm_role_assignment.workspace]
 
+  # A step on serverless machines has an identity of the workspace: the one of trainings.
   identity {
     type         = "UserAssigned"
-    identity_ids = [azurerm_user_assigned_identity.this["workspace"].id]
+    identity_ids = [for name in ["workspace", "train"] : azurerm_user_assigned_identity.this[name].id]
   }
 }
 

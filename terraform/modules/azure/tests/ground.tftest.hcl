@@ -71,6 +71,10 @@ run "what_is_made_by_default" {
     error_message = "A training could take on what the step deploy may do."
   }
   assert {
+    condition     = azurerm_machine_learning_workspace.this.identity[0].identity_ids == toset([for name in ["workspace", "train"] : azurerm_user_assigned_identity.this[name].id])
+    error_message = "A step on serverless machines has the identity of trainings; nothing there can be deploy."
+  }
+  assert {
     condition     = output.settings.overrides.deploy.compute == "azureml:deploy" && output.settings.step_identities.deploy == azurerm_user_assigned_identity.this["deploy"].client_id
     error_message = "The step deploy runs where its identity is."
   }
