@@ -6,6 +6,11 @@
 The wheels were generated from the providers' own schemas. They are read, not imported: JavaScript
 says each attribute's name and kind, the declarations beside it which of them are required. Which of
 the optional ones a provider fills in is not told: here it is ``id``, and whatever is read of data.
+Nor is how many blocks there may be, where it is more than one.
+
+Held once against what AWS's real provider says (its 5.100.0, this of 5.99.1), over what terraform/
+uses of it: 341 attributes and 69 blocks, alike in names, types and in what is required, and four
+limits of blocks that were missing.
 """
 
 from __future__ import annotations
