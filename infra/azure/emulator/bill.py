@@ -1,0 +1,37 @@
+"""What a rehearsal would have cost: its jobs by the prices of machines.toml."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+from infra.azure import AzureSettings
+from infra.azure.emulator.contract import Spec, of_command, of_node
+from infra.azure.emulator.mounts import Unavailable
+from infra.azure.emulator.world import World
+from infra.prices import hourly
+from infra.rehearsal.bill import Item
+
+
+def items(world: World, since: float, settings: AzureSettings) -> Iterator[Item]:
+    """The machines of each job since a time (seconds since the epoch)."""
+    for job in world.store.of("jobs"):
+        if job["created"] < since or not job["attempts"]:
+            continue
+        spec = _spec(world, job["parent"], job["step"], job["name"])
+        if spec is None:
+            continue
+        price = hourly("azure", spec.machine, settings.prices)
+        usd = None if math.isnan(price) else price
+        yield Item(job["step"], spec.machine, spec.nodes, job["seconds"], usd)
+
+
+def _spec(world: World, parent: str, step: str, name: str) -> Spec | None:
+    record = world.store.get("jobs", parent or name)
+    try:
+        if record is None:
+            return None
+        properties = record["properties"]
+        return of_node(world, properties, step) if parent else of_command(world, properties)
+    except Unavailable:
+        return None
