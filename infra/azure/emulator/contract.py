@@ -21,10 +21,11 @@ _MODES = {"": "ReadWriteMount", "ReadWriteMount": "ReadWriteMount", "Upload": "U
 
 
 class Data(NamedTuple):
-    """A folder of storage, and how a job has it: ReadOnlyMount, Download, Upload..."""
+    """A folder of storage, or a ``file``; and how a job has it: ReadOnlyMount, Upload..."""
 
     uri: str
     mode: str
+    file: bool = False
 
 
 class Spec(NamedTuple):
@@ -169,7 +170,8 @@ def _data(given: Mapping[str, Any]) -> Data | str:
     """A folder, or a literal value."""
     if "uri" not in given and "value" in given:
         return str(given["value"])
-    return Data(given.get("uri", ""), given.get("mode") or "")
+    kind = given.get("jobInputType") or given.get("job_input_type")
+    return Data(given.get("uri", ""), given.get("mode") or "", kind == "uri_file")
 
 
 def _each(given: Mapping[str, Any], name: str) -> list[tuple[str, Mapping[str, Any]]]:

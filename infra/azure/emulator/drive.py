@@ -187,7 +187,8 @@ class Drive:
                 "WORLD_SIZE": str(spec.nodes * spec.processes), "RANK": str(at),
                 "LOCAL_RANK": "0",
             }  # fmt: skip
-        places = {f"inputs.{name}": str(folder / "in" / name) for name in spec.inputs}
+        places = {f"inputs.{name}": str(_seen(folder / "in" / name, each))
+                  for name, each in spec.inputs.items()}  # fmt: skip
         places |= {f"outputs.{name}": str(folder / "out" / name) for name in spec.outputs}
         line = spec.line(places)
         return self._world.machines.start(
@@ -197,7 +198,6 @@ class Drive:
     def _identity(self) -> dict[str, str]:
         """Who the job is, and an address of MLflow's that plain MLflow cannot read."""
         scope, name = self._world.scope, self._record["name"]
-        ours = "MLFLOW_TRACKING_URI" in self._spec.environment
         host = f"{scope.region}.api.azureml.ms"
         return {
             "AZUREML_RUN_ID": name,
@@ -207,7 +207,10 @@ class Drive:
             "AZUREML_ARM_RESOURCEGROUP": scope.group,
             "AZUREML_ARM_WORKSPACE_NAME": scope.workspace,
             "AZUREML_SERVICE_ENDPOINT": f"https://{host}",
-            **({} if ours else {"MLFLOW_TRACKING_URI": f"azureml://{host}/mlflow/v1.0"}),
+            "MLFLOW_TRACKING_URI": f"azureml://{host}/mlflow/v1.0",
+            "MLFLOW_TRACKING_TOKEN": "made-up-for-a-rehearsal",
+            "MLFLOW_RUN_ID": name,
+            "MLFLOW_EXPERIMENT_ID": "0",
         }
 
     def _watch(self, machines: list[Machine], threads: list[threading.Thread], folder: Path) -> str:
@@ -319,6 +322,11 @@ class Drive:
         with contextlib.suppress(FileNotFoundError):
             return (folder / "log").read_text(encoding="utf-8", errors="replace")
         return ""
+
+
+def _seen(place: Path, data: Data) -> Path:
+    """Where a job sees its input: a file is seen itself."""
+    return place / data.uri.rpartition("/")[2] if data.file else place
 
 
 def _free_port() -> int:

@@ -1,0 +1,95 @@
+"""Ends and removes what a run left in the workspace, found by its names and its tags.
+
+Machines leave by themselves once no job is on them. Data stay where they are unless told: what
+steps left, checkpoints, and the records of the run.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from infra.azure import AzureSettings
+from infra.azure.jobs import RUN
+from infra.azure.looking import Looker
+from infra.azure.session import Azure, connected
+from infra.azure.stopping import cancel
+from infra.azure.store import Blobs
+from infra.cloud.records import Attempt, Records
+from infra.cloud.store import remove_under
+from infra.errors import ProviderError
+from infra.plan import FINAL, RunRef
+
+_PATIENCE, _PAUSE = 300.0, 0.5
+"""Seconds that jobs have to end, and between two looks at them."""
+_OVER = ("Completed", "Failed", "Canceled")
+
+
+def reap(run: RunRef, settings: AzureSettings, *, data: bool = False) -> list[str]:
+    """End all of a run; says what was done.
+
+    ``data`` removes what lies in storage of it, too. Raises InputError on an unknown run.
+    """
+    azure = connected(settings)
+    store = Blobs(azure, settings)
+    records = Records(store, settings.prefix)
+    attempts = records.attempts(run)
+    did = list(_end(azure, attempts))
+    if not attempts[-1].ended:
+        look = Looker(azure, store, attempts[-1]).look()
+        state = look.main if look.main in FINAL else "cancelled"
+        records.note(attempts[-1], "ended", look._replace(state=state, words="reaped").data())
+    return did + list(_remove_data(store, settings, run.run_id)) if data else did
+
+
+def left(settings: AzureSettings) -> dict[str, list[str]]:
+    """By run: the jobs that go on, which have a run's tag in this workspace."""
+    azure = connected(settings)
+    found: dict[str, list[str]] = {}
+    for job in azure.ask("list the jobs", lambda: list(azure.ml.jobs.list())):
+        run_id = (job.tags or {}).get(RUN) if job else None
+        if run_id and job.status not in _OVER:
+            found.setdefault(run_id, []).append(f"{job.type} job {job.name}")
+    return found
+
+
+def _end(azure: Azure, attempts: list[Attempt]) -> Iterator[str]:
+    """End what goes on, and wait for that."""
+    for name in dict.fromkeys(name for each in attempts for name in _jobs_of(each.request)):
+        if _over(azure, name):
+            continue
+        cancel(azure, name)
+        _wait_for(azure, name)
+        yield f"job {name} ended"
+
+
+def _jobs_of(request: Mapping[str, Any]) -> Iterator[str]:
+    """The jobs that the attempt itself starts; those of its pipeline end with it."""
+    if request["main"]:
+        yield request["main"]
+    yield from (each["name"] for each in request["after"].values())
+
+
+def _over(azure: Azure, name: str) -> bool:
+    found = azure.run(name)
+    return found is None or found["status"] in _OVER
+
+
+def _wait_for(azure: Azure, name: str) -> None:
+    until = time.monotonic() + _PATIENCE
+    while not _over(azure, name):
+        if time.monotonic() > until:
+            raise ProviderError(
+                f"{name} does not end, {_PATIENCE:g} s after Azure was asked; give the same "
+                "command again"
+            )
+        time.sleep(_PAUSE)
+
+
+def _remove_data(store: Blobs, settings: AzureSettings, run_id: str) -> Iterator[str]:
+    root = settings.prefix.strip("/")
+    for folder in ("runs", "checkpoints", "records"):
+        prefix = f"{root}/{folder}/{run_id}/"
+        if count := remove_under(store, prefix):
+            yield f"{store.uri(prefix)} removed, {count} objects"
