@@ -86,9 +86,10 @@ class Azure:
 
     def workspace(self) -> dict[str, Any]:
         """The workspace as ARM tells it."""
-        arm = self._kept("arm", lambda: self._client(_SCOPE))
         address = f"{_ARM}{self.where.path}?api-version={_WORKSPACE_API}"
-        return self._get(arm, address, f"look at the workspace {self.where.workspace}")
+        return self._get(
+            self.client(_SCOPE), address, f"look at the workspace {self.where.workspace}"
+        )
 
     def run(self, name: str, verb: str = "") -> dict[str, Any] | None:
         """A run of run history, its ``details`` or ``children``; None where there is none."""
@@ -100,8 +101,8 @@ class Azure:
         """What lies at a link that needs no credentials, as those to logs do; empty: nothing."""
         from azure.core.rest import HttpRequest
 
-        plain = self._kept("plain", lambda: self._client(None))
-        response = self.find("read a log", plain.send_request, HttpRequest("GET", link))
+        asked = HttpRequest("GET", link)
+        response = self.find("read a log", self.client(None).send_request, asked)
         if response is None or response.status_code != 200:  # the link may have run out
             return ""
         return bytes(response.read()).decode(errors="replace")
@@ -150,7 +151,11 @@ class Azure:
         link = self.workspace()["properties"]["discoveryUrl"]
         found = json.loads(self.text(link) or "{}")
         front = str(found.get("history") or found.get("api") or link.rpartition("/")[0])
-        return self._client(_HISTORY), f"{front}/history/v1.0{self.where.path}"
+        return self.client(_HISTORY), f"{front}/history/v1.0{self.where.path}"
+
+    def client(self, scope: str | None) -> Any:
+        """One of azure-core's, whose requests have tokens for ``scope``, if any."""
+        return self._kept(f"client {scope}", lambda: self._client(scope))
 
     def _client(self, scope: str | None) -> Any:
         try:
@@ -178,10 +183,14 @@ class Azure:
 
 def connected(settings: AzureSettings) -> Azure:
     """The way there, kept for as long as the environment leads to the same place."""
-    where = Where(
+    return reached(Where(
         settings.subscription, settings.resource_group, settings.ml_workspace,
         settings.storage_account, settings.container,
-    )  # fmt: skip
+    ))  # fmt: skip
+
+
+def reached(where: Where) -> Azure:
+    """The same, for whoever has no settings but this."""
     leading = tuple(sorted(each for each in os.environ.items() if each[0].startswith(_LEADING)))
     return _connected(where, leading)
 

@@ -93,7 +93,7 @@ class Containers:
     """Each container is one of Docker's, on the host's network: the way to the proxy."""
 
     def __init__(self, workspace: Path) -> None:
-        self._workspaces = (workspace, *workspace.parents[:2])
+        self._workspace = workspace
 
     def start(self, work: Work) -> Machine:
         """See Machines. Raises InputError where the image is not here."""
@@ -108,21 +108,10 @@ class Containers:
             options += ["--volume", f"{folder}:{folder}"]
         for variable in environment:
             options += ["--env", variable]
-        argv = [docker.program(), "run", *options, self._image(work.image), "-c", work.command]
+        image = identity(self._workspace, work.image)
+        argv = [docker.program(), "run", *options, image, "-c", work.command]
         place = StepDirectory(work.folder)
         return Contained(Process(argv, environment, place, work.log), name)
-
-    def _image(self, uri: str) -> str:
-        """The ID of what is here of an image; of ours, what was built last."""
-        name = re.split(r"[:@]", uri.rpartition("/")[2])[0]
-        built = [each for place in self._workspaces if (each := images.find(place, name))]
-        found = docker.identities([built[0].id if built else uri, name])
-        if not found:
-            raise InputError(
-                f"the image {uri} is not here, and none is pulled; build ours with "
-                "`python -m pipelines image build`"
-            )
-        return next(iter(found.values()))
 
 
 class Contained:
@@ -148,6 +137,20 @@ class Contained:
                 return
             time.sleep(0.1)  # it has not begun yet, or is over already
         self._client.kill()
+
+
+def identity(workspace: Path, uri: str) -> str:
+    """The ID of what is here of an image; of ours, what was built last. Raises InputError."""
+    name = re.split(r"[:@]", uri.rpartition("/")[2])[0]
+    places = (workspace, *workspace.parents[:2])
+    built = [each for place in places if (each := images.find(place, name))]
+    found = docker.identities([built[0].id if built else uri, name])
+    if not found:
+        raise InputError(
+            f"the image {uri} is not here, and none is pulled; build ours with "
+            "`python -m pipelines image build`"
+        )
+    return next(iter(found.values()))
 
 
 def _ours() -> dict[str, str]:

@@ -42,14 +42,17 @@ class Operations:
 
     def accepted(self, key: str, asked: Asked, body: Any = None, status: int = 202) -> Answer:
         """The answer that says where to look: 202 and no body, or 201 and what is being made."""
-        where = f"{self._front}/{{}}/{key}?api-version={asked.version}"
         headers = (
-            ("Azure-AsyncOperation", where.format("mfeOperationsStatus")),
-            ("Location", where.format("mfeOperationResults")),
+            ("Azure-AsyncOperation", self.uri(key, asked.version)),
+            ("Location", self.uri(key, asked.version, "mfeOperationResults")),
             _SOON,
         )
         found = answer(body, status) if body is not None else Answer(status)
         return found._replace(headers=headers)
+
+    def uri(self, key: str, version: str, kind: str = "mfeOperationsStatus") -> str:
+        """The address where an operation is asked for."""
+        return f"{self._front}/{kind}/{key}?api-version={version}"
 
     def routes(self) -> list[Route]:
         """Where they are asked for."""
