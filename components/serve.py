@@ -4,7 +4,8 @@
 
 One image serves every platform. SageMaker runs it as ``serve`` (port 8080, the model in
 /opt/ml/model), Vertex AI sets AIP_HTTP_PORT, AIP_HEALTH_ROUTE and AIP_PREDICT_ROUTE; either means
-every interface instead of 127.0.0.1. Where flags cannot be given, TREFOIL_MODEL_NAME and
+every interface instead of 127.0.0.1. Azure ML says by AZUREML_MODEL_DIR where the model lies; how
+deep below it differs, so it is searched for. Where flags cannot be given, TREFOIL_MODEL_NAME and
 TREFOIL_MODEL_VERSION say what it is. It listens at once and is ready when the model has been loaded
 and tried. SIGTERM lets requests finish (``--drain`` seconds at most) and ends it with 0.
 """
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from components.serving.server import Server
 
 SAGEMAKER_MODEL = Path("/opt/ml/model")
+_MOUNTS = ("AZUREML_MODEL_DIR", "TREFOIL_MODEL_MOUNT")
+"""What may say below which folder Azure ML mounted the model: its own word, and ours."""
 
 
 def main() -> None:
@@ -50,7 +53,7 @@ def parse(argv: list[str], environment: Mapping[str, str]) -> argparse.Namespace
     hosted = argv[:1] == ["serve"] or "AIP_HTTP_PORT" in environment
     parser = contract.Arguments("components.serve", description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("platform", nargs="?", choices=["serve"], help="as SageMaker starts it")
-    parser.add_argument("--model", type=Path, default=SAGEMAKER_MODEL, help="model directory")
+    parser.add_argument("--model", type=Path, default=mounted(environment), help="model directory")
     parser.add_argument("--host", default="0.0.0.0" if hosted else "127.0.0.1")  # noqa: S104
     parser.add_argument("--port", type=int, default=environment.get("AIP_HTTP_PORT", "8080"))
     name = environment.get("TREFOIL_MODEL_NAME", "")
@@ -68,6 +71,15 @@ def parse(argv: list[str], environment: Mapping[str, str]) -> argparse.Namespace
         if not route.startswith("/"):
             raise InputError(f"a route begins with a slash, and {route!r} does not")
     return arguments
+
+
+def mounted(environment: Mapping[str, str]) -> Path:
+    """Where the platform put the model."""
+    roots = [Path(environment[name]) for name in _MOUNTS if environment.get(name)]
+    for root in roots:
+        if found := sorted(root.glob("**/serving.json")):
+            return found[0].parent
+    return roots[0] if roots else SAGEMAKER_MODEL
 
 
 def bind(host: str, port: int) -> socket.socket:

@@ -25,6 +25,8 @@ from infra.azure.emulator.names import named
 from infra.azure.emulator.operations import Operations
 from infra.azure.emulator.refusal import Refused, fail, refusal
 from infra.azure.emulator.routing import Router
+from infra.azure.emulator.serving import Serving
+from infra.azure.emulator.serving.gateway import hosts_of_endpoints
 from infra.azure.emulator.workspace import Workspace
 from infra.azure.emulator.world import Scope, World
 from infra.rehearsal import held
@@ -76,17 +78,18 @@ def standing(
     )
     world.blobs.make(scope.container)
     jobs = Jobs(world)
+    endpoints = Serving(world, runner, workspace, scenario.get("commands", {}))
     router = Router(
         (scope.subscription, scope.group, scope.workspace),
         [
             *Workspace(world, _SIGNATURE).routes(), *Assets(world).routes(), *jobs.routes(),
-            *operations.routes(),
+            *operations.routes(), *endpoints.routes(),
         ],
     )  # fmt: skip
     history = History(world, jobs, _SIGNATURE)
     answers = (
         Login().answer, _guarded(router.answer, AUDIENCES), _guarded(history.answer, _OWN),
-        Blobs(world.blobs, _SIGNATURE).answer,
+        Blobs(world.blobs, _SIGNATURE).answer, endpoints.gateway.answer,
     )  # fmt: skip
     hosts = dict(zip(_hosts_of(scope), answers, strict=True))
     log = Log(workspace / "requests.jsonl", named)
@@ -94,11 +97,13 @@ def standing(
     with (
         serving(answering.answer, log, Faults(scenario.get("faults", ())), fail, answering) as at,
         ground(dict.fromkeys(hosts, at), log),
+        contextlib.closing(endpoints),
         contextlib.closing(jobs),
         contextlib.nullcontext() if looking else held.answering(workspace, at),
     ):
         if not looking:
             jobs.resume()
+            endpoints.resume()
         yield Cloud(world, log)
 
 
@@ -115,9 +120,9 @@ def joined(scope: Scope, workspace: Path) -> Iterator[bool]:
 
 
 def _hosts_of(scope: Scope) -> tuple[str, ...]:
-    """Patterns of the hosts that a workspace has: login, ARM, its own service, its storage."""
+    """Patterns of the hosts that a workspace has: login, ARM, its own, storage, endpoints."""
     own = (f"{scope.region}.api.azureml.ms", f"{scope.account}.blob.core.windows.net")
-    return tuple(re.escape(host) for host in (LOGIN, ARM, *own))
+    return (*(re.escape(host) for host in (LOGIN, ARM, *own)), hosts_of_endpoints(scope.region))
 
 
 def _there(workspace: Path) -> str | None:
