@@ -197,9 +197,11 @@ def delete(at: At, *names: str) -> None:
 
 def tidy(at: At, state: State, left: Iterable[str]) -> None:
     """Begin to delete what gets no requests any more: ``left``, and what nobody is making."""
-    known = set(left)
+    known, now = set(left), time.time()
+    main = state.deployments.get(state.shares.main)
     for each in state.idle():
-        if each.name in known or each.status == "Failed" or time.time() - each.created > _YOUNG:
+        older = main is not None and each.created < main.created
+        if each.name in known or older or each.status == "Failed" or now - each.created > _YOUNG:
             at.arm.delete(at.deployment(each.name), f"delete the deployment {each.name}")
 
 

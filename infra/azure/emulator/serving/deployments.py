@@ -16,6 +16,7 @@ from infra.azure.emulator.serving.change import Changes, logs
 from infra.azure.emulator.serving.endpoints import (
     DEPLOYMENT,
     KIND,
+    check_names,
     deployments,
     find,
     steady,
@@ -50,6 +51,7 @@ class Deployments:
     def _put(self, asked: Asked) -> Answer:
         endpoint, name = asked.names
         body = asked.body()
+        check_names(KIND, endpoint, name)
         check("onlineDeployments", asked.version, body)
         with self._world.store.lock:
             steady(find(self._world, endpoint), "endpoint")

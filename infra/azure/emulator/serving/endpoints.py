@@ -13,6 +13,7 @@ from infra.azure.emulator.refusal import Refused
 from infra.azure.emulator.routing import Asked, Route
 from infra.azure.emulator.serving.change import CHANGING, Changes
 from infra.azure.emulator.world import World
+from infra.azure.serving import rules
 from infra.rehearsal.server import Answer, answer
 
 KIND, DEPLOYMENT = "onlineEndpoints", "deployments"
@@ -40,6 +41,7 @@ class Endpoints:
 
     def _put(self, asked: Asked) -> Answer:
         name, body = asked.names[0], asked.body()
+        check_names(KIND, name)
         check(KIND, asked.version, body)
         with self._world.store.lock:
             record = self._world.store.get(KIND, name)
@@ -156,6 +158,13 @@ def find(world: World, name: str) -> Record:
 def deployments(world: World, endpoint: str) -> list[Record]:
     """Those of an endpoint."""
     return [each for each in world.store.of(DEPLOYMENT) if each["endpoint"] == endpoint]
+
+
+def check_names(kind: str, *names: str) -> None:
+    """Raise Refused where Azure would not take the names of an address."""
+    if found := list(rules.named(kind, *names)):
+        words = "; ".join(map(str, found))
+        raise Refused(400, "BadArgument", words, tuple((e.path, e.words) for e in found))
 
 
 def steady(record: Record, what: str) -> None:

@@ -9,6 +9,7 @@ from infra.azure.emulator.check import check
 from infra.azure.emulator.mounts import Unavailable, place_of
 from infra.azure.emulator.refusal import Refused
 from infra.azure.emulator.routing import Asked, Route
+from infra.azure.emulator.serving.endpoints import check_names
 from infra.azure.emulator.world import World
 from infra.rehearsal.server import Answer, answer
 
@@ -34,6 +35,7 @@ class Models:
     def _put(self, asked: Asked) -> Answer:
         name, version = asked.names
         body = asked.body()
+        check_names(KIND, name, version)
         check(KIND, asked.version, body)
         uri, store = body["properties"].get("modelUri", ""), self._world.store
         self._require(uri)
