@@ -40,8 +40,9 @@ class AzureSettings(NamedTuple):
     an hour by the type of machine: they go over those of ``infra/machines.toml``. ``poll`` is the
     most seconds that pass between two looks at a run.
 
-    An endpoint has up to ``serving_instances`` machines of ``serving_instance_type``, one for each
-    ``serving_requests`` a minute.
+    An endpoint has ``serving_instances`` machines of ``serving_instance_type``, each of which takes
+    ``serving_requests`` at once; more and fewer of them is Azure Monitor's, which terraform sets
+    up. With ``serving_mirror`` a canary gets copies of its share, and its answers go nowhere.
     """
 
     workspace: str = WORKSPACE
@@ -71,7 +72,8 @@ class AzureSettings(NamedTuple):
     poll: float = 15.0
     serving_instance_type: str = "Standard_DS3_v2"
     serving_instances: int = 1
-    serving_requests: int = 600
+    serving_requests: int = 16
+    serving_mirror: bool = False
 
 
 PROVIDER = Provider(

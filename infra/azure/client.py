@@ -106,7 +106,7 @@ def cancel(run: RunRef, settings: AzureSettings) -> bool:
 
 def list_runs(settings: AzureSettings) -> list[RunRef]:
     """The runs that the container knows, newest first."""
-    records = Records(Blobs(connected(settings), settings), settings.prefix)
+    records = Records(Blobs(connected(settings), settings.datastore), settings.prefix)
     return [RunRef("azure", run_id) for run_id in records.runs()]
 
 
@@ -116,7 +116,7 @@ class _Watched:
     def __init__(self, run: RunRef, settings: AzureSettings) -> None:
         """Raises InputError where there is no such run."""
         self.azure: Azure = connected(settings)
-        self.store = Blobs(self.azure, settings)
+        self.store = Blobs(self.azure, settings.datastore)
         self._records = Records(self.store, settings.prefix)
         self._attempt: Attempt = self._records.require(run)
         self._looker = Looker(self.azure, self.store, self._attempt)

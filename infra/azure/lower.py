@@ -18,6 +18,7 @@ from typing import Any, TypeAlias
 
 from infra.azure import AzureSettings, costs, jobs, names
 from infra.azure.jobs import Document, Place
+from infra.azure.serving.requests import SERVER_IMAGE, SERVING, of
 from infra.binding import bound
 from infra.cloud.stepfile import CHANNEL, STATUS, Container, Left, StepFile, step_file
 from infra.errors import SettingsError
@@ -27,7 +28,6 @@ from infra.plan import Plan, Request, Step
 
 Node: TypeAlias = dict[str, Any]
 
-SERVING, SERVER_IMAGE = "TREFOIL_AZURE", "TREFOIL_SERVER_IMAGE"
 _CONTAINER = Container("azure", "azureml://", guards=True)
 _ENVIRONMENT = "https://azuremlschemas.azureedge.net/latest/environment.schema.json"
 _NEEDED = ("subscription", "resource_group", "ml_workspace", "region", "storage_account",
@@ -69,7 +69,7 @@ def price(plan: Plan, settings: AzureSettings) -> float:
 
 def ground(settings: AzureSettings) -> dict[str, str]:
     """What endpoints stand on, for whoever looks after them."""
-    return {}
+    return {SERVING: of(settings).text()}
 
 
 def environment(settings: AzureSettings) -> dict[str, str]:

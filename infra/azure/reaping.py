@@ -13,6 +13,8 @@ from typing import Any
 from infra.azure import AzureSettings
 from infra.azure.jobs import RUN
 from infra.azure.looking import Looker
+from infra.azure.serving.left import remove, unused
+from infra.azure.serving.requests import of
 from infra.azure.session import Azure, connected
 from infra.azure.stopping import cancel
 from infra.azure.store import Blobs
@@ -32,10 +34,10 @@ def reap(run: RunRef, settings: AzureSettings, *, data: bool = False) -> list[st
     ``data`` removes what lies in storage of it, too. Raises InputError on an unknown run.
     """
     azure = connected(settings)
-    store = Blobs(azure, settings)
+    store = Blobs(azure, settings.datastore)
     records = Records(store, settings.prefix)
     attempts = records.attempts(run)
-    did = list(_end(azure, attempts))
+    did = [*_end(azure, attempts), *_remove_unused(settings, run.run_id)]
     if not attempts[-1].ended:
         look = Looker(azure, store, attempts[-1]).look()
         state = look.main if look.main in FINAL else "cancelled"
@@ -44,13 +46,15 @@ def reap(run: RunRef, settings: AzureSettings, *, data: bool = False) -> list[st
 
 
 def left(settings: AzureSettings) -> dict[str, list[str]]:
-    """By run: the jobs that go on, which have a run's tag in this workspace."""
+    """By run: jobs that go on, and deployments without requests, which have a run's tag."""
     azure = connected(settings)
     found: dict[str, list[str]] = {}
     for job in azure.ask("list the jobs", lambda: list(azure.ml.jobs.list())):
         run_id = (job.tags or {}).get(RUN) if job else None
         if run_id and job.status not in _OVER:
             found.setdefault(run_id, []).append(f"{job.type} job {job.name}")
+    for at, each in unused(of(settings)):
+        found.setdefault(each.run, []).append(f"deployment {each.name} of {at.name}, never asked")
     return found
 
 
@@ -62,6 +66,13 @@ def _end(azure: Azure, attempts: list[Attempt]) -> Iterator[str]:
         cancel(azure, name)
         _wait_for(azure, name)
         yield f"job {name} ended"
+
+
+def _remove_unused(settings: AzureSettings, run_id: str) -> Iterator[str]:
+    """Delete what its step deploy left without requests, killed before it could."""
+    for at, each in unused(of(settings)):
+        if each.run == run_id and remove(at, each.name):
+            yield f"deployment {each.name} of {at.name} deleted"
 
 
 def _jobs_of(request: Mapping[str, Any]) -> Iterator[str]:

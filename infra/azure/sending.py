@@ -31,7 +31,7 @@ _BROKEN = ("failed", "cancelled")
 def send(azure: Azure, request: Request, settings: AzureSettings) -> Attempt:
     """Start the run, or find it: where it goes on or has succeeded, nothing is sent."""
     body: Any = request.body
-    store = Blobs(azure, settings)
+    store = Blobs(azure, settings.datastore)
     records = Records(store, settings.prefix)
     attempt = records.newest(request.run_id)
     look = _look(azure, store, attempt) if attempt and attempt.started else None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from infra.azure import AzureSettings
 from infra.azure.errors import code_of
 from infra.azure.session import Azure
 from infra.cloud.store import Stored
@@ -14,10 +13,10 @@ _THERE = {"BlobAlreadyExists", "ConditionNotMet", "UnauthorizedBlobOverwrite"}
 
 
 class Blobs:
-    """The container of the settings; its addresses are those of the datastore."""
+    """The container; its addresses are those of the datastore."""
 
-    def __init__(self, azure: Azure, settings: AzureSettings) -> None:
-        self._azure, self._datastore = azure, settings.datastore
+    def __init__(self, azure: Azure, datastore: str) -> None:
+        self._azure, self._datastore = azure, datastore
 
     def put(self, key: str, content: bytes, *, once: bool = False) -> bool:
         """See Store."""

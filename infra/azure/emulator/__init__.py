@@ -54,6 +54,7 @@ def rehearse(
     chosen = scenarios.load(_SCENARIOS, scenario or "plain")
     from infra.azure.emulator.bill import items
     from infra.azure.emulator.cloud import joined, standing
+    from infra.azure.emulator.serving.rented import going_on
     from infra.rehearsal.bill import told
 
     settings = made_up(settings, workspace)
@@ -71,7 +72,7 @@ def rehearse(
             yield settings._replace(poll=_POLL)
         finally:
             if say and scenario:
-                bill = list(told(items(cloud.world, began, settings)))
+                bill = [*told(items(cloud.world, began, settings)), *going_on(cloud.world)]
                 for line in _summary(scenario, chosen["words"], cloud.log.told(), bill, runner):
                     say(line)
 

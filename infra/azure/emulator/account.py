@@ -17,6 +17,10 @@ _WANTED = {
     "container": "trefoil",
     "datastore": "trefoil",
     "identity": "00000000-0000-4000-8000-00000000000a",
+    "serving_identity": (
+        "/subscriptions/00000000-0000-4000-8000-000000000001/resourceGroups/trefoil-rehearsal/"
+        "providers/Microsoft.ManagedIdentity/userAssignedIdentities/trefoil-serving"
+    ),
     "registry": "trefoilrehearsal.azurecr.io",
 }
 
@@ -40,5 +44,8 @@ def scope_of(settings: AzureSettings) -> Scope:
         settings.container,
         settings.datastore,
         {name: spot for name, spot in clusters.items() if name},
-        frozenset({settings.identity, *settings.step_identities.values()} - {""}),
+        frozenset(
+            {settings.identity, settings.serving_identity, *settings.step_identities.values()}
+            - {""}
+        ),
     )

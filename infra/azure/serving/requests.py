@@ -13,6 +13,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple, TypeAlias
 
+from infra.azure import AzureSettings
 from infra.azure.session import Where
 from infra.errors import InputError, SettingsError
 from infra.plan import canonical
@@ -23,8 +24,8 @@ SERVING = "TREFOIL_SERVING"
 """How the step deploy is told what endpoints are made of, as JSON."""
 SERVER_IMAGE = "TREFOIL_SERVER_IMAGE"
 """And which image serves."""
-ENDPOINT, VERSION, RUN = "trefoil:endpoint", "trefoil:version", "trefoil:run"
-MAIN, CANARY, PREVIOUS = "trefoil:main", "trefoil:canary", "trefoil:previous"
+ENDPOINT, VERSION, RUN = "trefoil.endpoint", "trefoil.version", "trefoil.run"
+MAIN, CANARY, PREVIOUS = "trefoil.main", "trefoil.canary", "trefoil.previous"
 ENVIRONMENT = "trefoil-server"
 MOUNT = "/var/trefoil"
 """Where Azure mounts the model; the server searches it for what it serves."""
@@ -98,6 +99,26 @@ class Shares(NamedTuple):
     canary: str = ""
     percent: int = 0
     previous: str = ""
+
+
+def of(settings: AzureSettings) -> Serving:
+    """What the settings say of endpoints."""
+    return Serving(
+        subscription=settings.subscription,
+        resource_group=settings.resource_group,
+        ml_workspace=settings.ml_workspace,
+        region=settings.region,
+        storage_account=settings.storage_account,
+        container=settings.container,
+        datastore=settings.datastore,
+        prefix=settings.prefix,
+        identity=settings.serving_identity,
+        tags=settings.tags,
+        instance_type=settings.serving_instance_type,
+        instances=settings.serving_instances,
+        requests=settings.serving_requests,
+        mirror=settings.serving_mirror,
+    )
 
 
 def told_by(environment: Mapping[str, str]) -> Serving:

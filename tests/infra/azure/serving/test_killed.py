@@ -72,7 +72,7 @@ def _known(there: Place, name: str) -> None:
 def _deployed(there: Place, name: str) -> list[str]:
     """The versions that keep machines."""
     mine = [each for each in there.kept("deployments") if each["endpoint"] == name]
-    return sorted(each["request"]["tags"]["trefoil:version"] for each in mine)
+    return sorted(each["request"]["tags"]["trefoil.version"] for each in mine)
 
 
 def _reached(there: Place) -> set[str]:

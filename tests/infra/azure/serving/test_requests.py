@@ -51,7 +51,7 @@ def test_a_deployment_says_what_the_server_needs() -> None:
     }  # fmt: skip
     assert found["readinessProbe"]["failureThreshold"] == 60
     assert body["tags"] == {
-        "trefoil:endpoint": "digits", "trefoil:version": "3", "trefoil:run": "run-1",
+        "trefoil.endpoint": "digits", "trefoil.version": "3", "trefoil.run": "run-1",
         "team": "digits",
     }  # fmt: skip
     routes = requests.environment(IMAGE, WHERE)["properties"]["inferenceConfig"]
@@ -74,7 +74,7 @@ def test_the_same_has_the_same_name_and_anything_else_another() -> None:
     assert len({first, *others}) == 6
     again = RELEASE._replace(run="run-2")
     assert requests.deployment("digits", again, WHERE._replace(tags={}, instances=2))[0] == first
-    assert body["tags"]["trefoil:run"] == "run-1"
+    assert body["tags"]["trefoil.run"] == "run-1"
     long = requests.deployment("digits", RELEASE._replace(version="candidate_2026-11-30.b"), WHERE)
     assert len(long[0]) <= 32
 
@@ -110,7 +110,7 @@ def test_who_gets_the_requests(
     body = requests.endpoint("digits", shares, WHERE._replace(mirror=mirror), there)
     assert body["properties"]["traffic"] == traffic
     assert body["properties"]["mirrorTraffic"] == copies
-    assert body["tags"].get("trefoil:main", "") == shares.main
+    assert body["tags"].get("trefoil.main", "") == shares.main
     assert body["properties"]["authMode"] == "AADToken"
 
 

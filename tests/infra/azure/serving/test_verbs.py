@@ -43,13 +43,13 @@ def test_the_traffic_and_what_is_remembered_of_it_move_in_one_request(tmp_path: 
         there.deploy("2")
         made, first, second = there.sent("PUT", "onlineEndpoints")
         one, two = there.sent("PUT", "onlineEndpoints/deployments")
-        names = [re.escape(f"v{each['tags']['trefoil:version']}-") for each in (one, two)]
+        names = [re.escape(f"v{each['tags']['trefoil.version']}-") for each in (one, two)]
         assert made["properties"]["traffic"] == {}
         assert list(first["properties"]["traffic"].values()) == [100]
         (main,) = second["properties"]["traffic"]
         assert re.match(names[1], main)
-        assert second["tags"]["trefoil:main"] == main
-        assert re.match(names[0], second["tags"]["trefoil:previous"])
+        assert second["tags"]["trefoil.main"] == main
+        assert re.match(names[0], second["tags"]["trefoil.previous"])
 
 
 def test_a_canary_that_gets_copies_alone(tmp_path: Path) -> None:
@@ -83,7 +83,7 @@ def test_what_no_rollback_reaches_is_deleted(tmp_path: Path) -> None:
             there.deploy(version)
         found = there.ask("rollback")
         assert (found.version, found.previous) == ("2", "3")
-        names = {each["request"]["tags"]["trefoil:version"] for each in there.kept("deployments")}
+        names = {each["request"]["tags"]["trefoil.version"] for each in there.kept("deployments")}
         assert names == {"2", "3"}
 
 
@@ -145,7 +145,7 @@ def test_what_another_made_is_left_alone(tmp_path: Path) -> None:
     with place(tmp_path) as there:
         there.deploy("1")
         file = tmp_path / "cloud/azureml/onlineEndpoints/digits.json"
-        file.write_text(file.read_text().replace("trefoil:", "theirs:"))
+        file.write_text(file.read_text().replace("trefoil.endpoint", "theirs.endpoint"))
     with place(tmp_path) as there:
         with pytest.raises(InputError, match="that Trefoil did not make"):
             there.deploy("2")
@@ -159,7 +159,7 @@ def test_what_a_run_left_without_requests_is_known_by_the_run(tmp_path: Path) ->
         there.deploy("2", run="run-2")
         assert list(left.unused(there.serving)) == []
         file = tmp_path / "cloud/azureml/onlineEndpoints/digits.json"
-        file.write_text(file.read_text().replace("trefoil:previous", "trefoil:nothing"))
+        file.write_text(file.read_text().replace("trefoil.previous", "trefoil.nothing"))
     with place(tmp_path) as there:
         ((at, found),) = left.unused(there.serving)
         assert (at.name, found.version, found.run) == ("digits", "1", "run-1")
