@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import io
 import json
-import logging
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,7 +15,7 @@ from infra.azure import AzureSettings, graph, preflight
 from infra.azure.jobs import LEFT, Document, Place
 from infra.azure.looking import Looker
 from infra.azure.names import named
-from infra.azure.session import Azure
+from infra.azure.session import Azure, azure_ai_ml
 from infra.azure.store import Blobs
 from infra.cloud.looking import Look, kept
 from infra.cloud.problems import refuse
@@ -61,25 +60,22 @@ def check(request: Request) -> None:
 def start(azure: Azure, document: Document) -> None:
     """Start the job of a document, unless there is one of its name: that is the same."""
     name = document["name"]
-    if azure.run(name) is not None:
-        return
-    azure.ask(f"start the job {name}", azure.ml.jobs.create_or_update, loaded(document))
+    if azure.run(name) is None:
+        azure.ask(f"start the job {name}", lambda: azure.ml.jobs.create_or_update(loaded(document)))
 
 
 def loaded(document: Document) -> Any:
     """A document as azure-ai-ml has it."""
-    logging.getLogger("azure.ai.ml").setLevel(logging.ERROR)  # what is experimental is news
-    from azure.ai.ml import load_job
-
-    return load_job(io.StringIO(json.dumps(document)))
+    return azure_ai_ml().load_job(io.StringIO(json.dumps(document)))
 
 
 def _environment(azure: Azure, document: Document) -> None:
-    from azure.ai.ml.entities import Environment
-
     given = {name: value for name, value in document.items() if name != "$schema"}
-    doing = f"make the environment {given['name']}:{given['version']}"
-    azure.ask(doing, azure.ml.environments.create_or_update, Environment(**given))
+
+    def make() -> None:
+        azure.ml.environments.create_or_update(azure_ai_ml().entities.Environment(**given))
+
+    azure.ask(f"make the environment {given['name']}:{given['version']}", make)
 
 
 def _look(azure: Azure, store: Store, attempt: Attempt) -> Look:

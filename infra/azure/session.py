@@ -12,6 +12,7 @@ import json
 import logging
 import os
 import threading
+import warnings
 from collections.abc import Callable
 from typing import Any, NamedTuple, ParamSpec, TypeVar
 
@@ -61,7 +62,9 @@ class Azure:
     def ask(self, doing: str, call: Callable[P, R], *given: P.args, **named: P.kwargs) -> R:
         """Make a call of the SDK's. Raises TrefoilError; ``doing`` is told in it."""
         try:
-            return call(*given, **named)
+            with warnings.catch_warnings():  # azure-ai-ml warns of what is nobody's business here
+                warnings.simplefilter("ignore")
+                return call(*given, **named)
         except Exception as error:
             raise _told(error, doing) from error
 
@@ -125,15 +128,9 @@ class Azure:
             return self._made[name]
 
     def _ml(self) -> Any:
-        try:
-            from azure.ai.ml import MLClient
-        except ImportError:
-            raise _without("azure-ai-ml") from None
-        logging.getLogger("azure.ai.ml").setLevel(logging.ERROR)  # what is experimental is news
         where = self.where
-        return MLClient(
-            self._credential(), where.subscription, where.resource_group, where.workspace
-        )
+        own = (where.subscription, where.resource_group, where.workspace)
+        return self.ask("reach Azure ML", azure_ai_ml().MLClient, self._credential(), *own)
 
     def _blobs(self) -> Any:
         try:
@@ -179,6 +176,22 @@ class Azure:
             return DefaultAzureCredential()
 
         return self._kept("credential", make)
+
+
+def azure_ai_ml() -> Any:
+    """The module azure.ai.ml, to be used within ``ask``, as it warns of much.
+
+    Raises InputError where it is not installed.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            import azure.ai.ml
+            import azure.ai.ml.entities
+        except ImportError:
+            raise _without("azure-ai-ml") from None
+    logging.getLogger("azure.ai.ml").setLevel(logging.ERROR)  # what is experimental is news
+    return azure.ai.ml
 
 
 def connected(settings: AzureSettings) -> Azure:
