@@ -54,7 +54,7 @@ def send(azure: Azure, request: Request, settings: AzureSettings) -> Attempt:
 
 def check(request: Request) -> None:
     """Look at all that would be sent. Raises InputError with every fault that Azure would find."""
-    refuse("Azure", graph.problems(request.body))
+    refuse("Azure", graph.documents(request.body))
 
 
 def start(azure: Azure, document: Document) -> None:
