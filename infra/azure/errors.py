@@ -27,7 +27,6 @@ _DENIED = re.compile(
 )
 _EXIT = re.compile(r"(?:status code|exit(?:ed with)? code):? (\d+)")
 _PULL = re.compile(r"(?i)(failed to pull|pull(ing)? (docker )?image|manifest unknown|ImagePull)")
-_TIMEOUT = re.compile(r"(?i)exceeded (its|the) (timeout|max)")
 MEMORY = 137
 """128 + SIGKILL: what a container ends with that needed more than its machine has."""
 
@@ -45,23 +44,30 @@ def told(error: Exception, doing: str) -> TrefoilError:
     """The error of ours for one of Azure's. ``doing`` says what was asked: "start the job"."""
     if isinstance(error, TrefoilError):
         return error
-    name, status = type(error).__name__, getattr(error, "status_code", None)
-    if name == "CredentialUnavailableError" or (name == "ClientAuthenticationError" and not status):
+    status = getattr(error, "status_code", None)
+    return _unanswered(error, doing) if status is None else _answered(error, status, doing)
+
+
+def _unanswered(error: Exception, doing: str) -> TrefoilError:
+    """The SDK's own: nothing was sent, or nothing came back."""
+    name = type(error).__name__
+    if name in ("CredentialUnavailableError", "ClientAuthenticationError"):
         return _nobody(_plain(error), doing)
     if name in ("ValidationException", "ValidationError", "UserErrorException", "JobException"):
         return InputError(f"azure-ai-ml does not {doing}: {_plain(error)}")
-    if status is None:
-        return ProviderError(f"Azure does not answer to {doing}: {_plain(error)}")
+    return ProviderError(f"Azure does not answer to {doing}: {_plain(error)}")
+
+
+def _answered(error: Exception, status: int, doing: str) -> TrefoilError:
     code, message = code_of(error), _message(error)
     for codes, make in _MEANINGS:
         if code in codes:
             return make(message, doing)
     if "quota" in message.lower() and status in (400, 403, 409):
         return _limited(message, doing)
-    made = _BY_STATUS.get(status)
-    return made(message, doing) if made else ProviderError(
-        f"Azure does not {doing}: {code or status}: {message}"
-    )  # fmt: skip
+    if made := _BY_STATUS.get(status):
+        return made(message, doing)
+    return ProviderError(f"Azure does not {doing}: {code or status}: {message}")
 
 
 def code_of(error: Exception) -> str:
@@ -72,9 +78,9 @@ def code_of(error: Exception) -> str:
 
 def ended(error: Mapping[str, Any], step: str) -> TrefoilError:
     """The error of ours for that of a job, as run history has it: ``error`` of its details."""
-    told_ = error.get("error") or {}
-    words = str(told_.get("message") or "").strip()
-    codes = {str(told_.get("code") or ""), *_inner(told_)}
+    found = error.get("error") or {}
+    words = str(found.get("message") or "").strip()
+    codes = {str(found.get("code") or ""), *_inner(found)}
     if codes & _FULL or "sufficient capacity" in words.lower():
         return CapacityError(
             f"Azure has no such machine free for {step} now: {words}; the same command tries "
@@ -85,21 +91,30 @@ def ended(error: Mapping[str, Any], step: str) -> TrefoilError:
             f"the quota does not let {step} run: {words}; ask for more under Usage + quotas of the "
             "workspace, or choose another machine"
         )
-    if _PULL.search(words):
-        return InputError(f"{step} could not begin, its image cannot be pulled: {words}")
+    if exit_code(words) is not None:
+        return _exited(words, step)
+    return _unbegun(codes, words, step)
+
+
+def _exited(words: str, step: str) -> TrefoilError:
     if exit_code(words) == MEMORY:
         return StepFailed(
             f"{step} was killed (exit code 137), most often for want of memory; ask for a larger "
             "machine"
         )
-    if exit_code(words) is not None:
-        return StepFailed(f"{step} ended with exit code {exit_code(words)}")
-    if "UserError" in codes:
-        return InputError(f"{step} could not begin: {words}")
+    return StepFailed(f"{step} ended with exit code {exit_code(words)}")
+
+
+def _unbegun(codes: set[str], words: str, step: str) -> TrefoilError:
+    """It ended without its command: that never began, or Azure is to blame."""
+    if _PULL.search(words):
+        return InputError(f"{step} could not begin, its image cannot be pulled: {words}")
     if "ServiceError" in codes:
         return ProviderError(
             f"Azure failed itself while it ran {step}: {words}; give the same command again"
         )
+    if "UserError" in codes:
+        return InputError(f"{step} could not begin: {words}")
     return StepFailed(f"{step} failed: {words}" if words else f"{step} failed")
 
 

@@ -123,6 +123,11 @@ def cluster(step: Step, settings: AzureSettings) -> str:
     return f"azureml:{name}" if name else SERVERLESS
 
 
+def identity(step: Step, settings: AzureSettings) -> str:
+    """The client id of whom a step acts as; empty for the one of the cluster."""
+    return settings.step_identities.get(step.name, settings.identity)
+
+
 def timeout(step: Step, settings: AzureSettings) -> int:
     """Seconds after which Azure ends the job."""
     return int(step.timeout or settings.max_runtime)
@@ -173,8 +178,8 @@ def _whole(step: Step, image: str, machine: str, inputs: Inputs, place: Place) -
         found["distribution"] = {"type": "pytorch", "process_count_per_instance": 1}
     if step.resources.spot and compute == SERVERLESS:
         found["queue_settings"] = {"job_tier": "spot"}
-    if identity := settings.step_identities.get(step.name, settings.identity):
-        found["identity"] = {"type": "managed", "client_id": identity}
+    if client := identity(step, settings):
+        found["identity"] = {"type": "managed", "client_id": client}
     return found
 
 

@@ -101,7 +101,7 @@ class _Lowered:
 
     def job(self, step: Step) -> Document:
         """One job by itself; what it takes of others has ended, and lies where it lies."""
-        inputs = self._inputs(step, lambda name: self._place.uri(name))
+        inputs = self._inputs(step, self._place.uri)
         return jobs.job(step, self._images[step.image], self._machine(step), inputs, self._place)
 
     def pipeline(self, steps: list[Step]) -> Document:
@@ -155,6 +155,8 @@ class _Lowered:
             "MLFLOW_RUN_ID": "",
             "MLFLOW_EXPERIMENT_ID": "",
         }
+        if identity := jobs.identity(step, settings):
+            found["AZURE_CLIENT_ID"] = identity  # which of its identities a container is to be
         found |= {**ground(settings), **_server(self._images)}
         if step.image in self._commits:
             found["TREFOIL_GIT_COMMIT"] = self._commits[step.image]

@@ -30,7 +30,8 @@ _LEADING = ("AZURE_", "IDENTITY_", "MSI_", "HTTPS_PROXY", "https_proxy", "NO_PRO
 _CONNECT, _READ = 10, 60
 """Seconds."""
 
-P, R = ParamSpec("P"), TypeVar("R")
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
 class Where(NamedTuple):

@@ -5,7 +5,7 @@
 azure-ai-ml itself sends whatever it is given. The model, in schema/models.json, says what must be
 there, types, patterns, least and most, the known values, and which fields each kind has; a version
 of the API that is not in it is held against the nearest one before. What it cannot say is in
-``rules.py``, the graph of a pipeline in ``graph.py``.
+``rules.py`` and ``serving/rules.py``, the graph of a pipeline in ``graph.py``.
 """
 
 from __future__ import annotations
@@ -32,9 +32,10 @@ def problems(kind: str, version: str, body: Mapping[str, Any]) -> list[Problem]:
     Where the model finds something, the rules are not asked: they count on its shapes.
     """
     from infra.azure import rules
+    from infra.azure.serving import rules as serving
 
     found = list(_Walk(_version(kind, version)).root(kind, body))
-    return found or list(rules.problems(kind, body))
+    return found or [*rules.problems(kind, body), *serving.problems(kind, body)]
 
 
 @functools.cache
@@ -134,7 +135,7 @@ def _closer(field: Mapping[str, Any], value: Any, path: str) -> Iterator[Problem
             yield Problem(path, f"has {len(value)} characters; the most is {field['longest']}")
         elif "pattern" in field and not re.search(field["pattern"], value):
             yield Problem(path, f"is {shown(value)}, which does not match {field['pattern']}")
-    elif not isinstance(value, bool):
+    elif _is_number(value):
         if value < field.get("least", value):
             yield Problem(path, f"is {value}; the least is {field['least']}")
         if value > field.get("most", value):

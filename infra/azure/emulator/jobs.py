@@ -71,7 +71,8 @@ class Jobs:
             }  # fmt: skip
             name = f"{parent['name'][:40]}_{step}_{len(self._world.store.of('jobs')):04}"
             record = self.add(name, properties, step, parent["name"])
-        return self._begin(record, Drive(self._world, record, spec))
+        drive: Drive | None = self._begin(record, Drive(self._world, record, spec))
+        return drive
 
     def add(self, name: str, properties: Mapping[str, Any], step: str, parent: str) -> Record:
         """A new job, of which nothing has begun yet."""
@@ -125,13 +126,12 @@ class Jobs:
             and (not tag or _tagged(each, tag))
         ]
         begin = int(asked.query("$skip") or 0)
-        page = {"value": found[begin : begin + _PAGE]}
+        page: dict[str, Any] = {"value": found[begin : begin + _PAGE]}
         if begin + _PAGE < len(found):
             front = f"https://management.azure.com{self._world.id('jobs')}"
             more = f"&tag={tag}" if tag else ""
-            page["nextLink"] = (  # type: ignore[assignment]
-                f"{front}?api-version={asked.version}&$skip={begin + _PAGE}{more}"
-            )
+            after = f"api-version={asked.version}&$skip={begin + _PAGE}{more}"
+            page["nextLink"] = f"{front}?{after}"
         return answer(page)
 
     def _cancel(self, asked: Asked) -> Answer:

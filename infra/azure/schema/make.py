@@ -38,7 +38,8 @@ def main() -> None:
     """Write models.json beside this file."""
     with zipfile.ZipFile(sys.argv[1]) as wheel:
         found = {version: _of_version(wheel, version, roots) for version, roots in ROOTS.items()}
-    text = json.dumps(found, indent=0, sort_keys=True, separators=(",", ":"))
+    text = json.dumps(found, sort_keys=True, separators=(",", ":"))
+    text = text.replace('}},"', '}},\n"')  # a line for each model
     Path(__file__).with_name("models.json").write_text(text + "\n", encoding="utf-8")
 
 
@@ -100,7 +101,7 @@ def _told(model: dict[str, Any], enums: dict[str, list[str]]) -> dict[str, Any]:
                 field[ours] = rule[theirs]
         if chosen.get(name) in enums:
             field["values"] = enums[chosen[name]]
-        fields[told["key"].replace("\\\\.", ".")] = field
+        fields[told["key"]] = field
     found: dict[str, Any] = {"fields": fields}
     for name, kinds in model.get("_subtype_map", {}).items():
         found["kinds"] = {"by": attributes[name]["key"], "of": kinds}
