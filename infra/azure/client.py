@@ -46,8 +46,8 @@ def follow(run: RunRef, settings: AzureSettings) -> Iterator[Event]:
     """Watch the run to its end, exit handlers among it."""
     watched = _Watched(run, settings)
 
-    def tail(_: str, task: Task) -> list[str]:
-        return log.tail(watched.azure, task)
+    def tail(step: str, task: Task) -> list[str]:
+        return log.tail(watched.azure, step, task)
 
     return following.follow(watched.look, tail, settings.poll)
 

@@ -40,9 +40,10 @@ class Reader:
         return text[len(before) :] if text.startswith(before) else text
 
 
-def tail(azure: Azure, task: Task) -> list[str]:
-    """The last lines of a step; none where they cannot be read."""
+def tail(azure: Azure, step: str, task: Task) -> list[str]:
+    """The last lines of a step, but for what our launcher adds; none where they cannot be read."""
+    ours = f"{step} ended with code "
     try:
-        return list(Reader(azure).lines(task))[-_LAST:]
+        return [line for line in Reader(azure).lines(task) if not line.startswith(ours)][-_LAST:]
     except TrefoilError:
         return []

@@ -278,7 +278,20 @@ class Drive:
                     f"size {self._spec.machine} in this region.",
                 )  # fmt: skip
                 return True
-        return self._ended_early()
+        return self._ended_early() or self._beyond_quota()
+
+    def _beyond_quota(self) -> bool:
+        """Whether the scenario gives the account too few machines of this type."""
+        limits = self._world.scenario.get("limits", {})
+        limit = limits.get(self._spec.machine, limits.get("*"))
+        if limit is None or self._spec.nodes <= limit:
+            return False
+        self._end(
+            "Failed", "ClusterCoreQuotaReached",
+            f"The specified subscription has a quota of {limit} machines of "
+            f"{self._spec.machine}, and {self._spec.nodes} were requested.",
+        )  # fmt: skip
+        return True
 
     def _hindered(self) -> int:
         """How often the scenario has kept machines from this step, whatever its jobs."""
