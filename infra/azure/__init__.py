@@ -32,8 +32,8 @@ class AzureSettings(NamedTuple):
 
     Our images are ``registry``/NAME:``image_tag``, the tag of this code where it is empty;
     ``images`` says what to run instead of a name in the pipeline. ``compute`` is a cluster of the
-    workspace, ``spot_compute`` one of low priority; where they are empty, steps run on serverless
-    machines: those that ask for nothing on one of ``instance_type``.
+    workspace, ``spot_compute`` one of low priority, their machines of ``instance_type``. A step
+    that asks for other machines, and every step where they are empty, runs on serverless ones.
 
     A step without a timeout is ended after ``max_runtime`` seconds. ``overrides`` is laid over each
     node of the pipeline by the name of its step, ``*`` for all. ``prices`` are your own, US dollars

@@ -1,7 +1,7 @@
 """Which machine a step runs on, and the most that a run can cost. Pure.
 
-Who asks for nothing gets the setting ``instance_type``; who asks, the cheapest machine that has it.
-The machines of a cluster are its own: what they cost is not known here.
+Who asks for nothing gets the setting ``instance_type``, which is what the clusters have; who asks,
+the cheapest machine that has it.
 """
 
 from __future__ import annotations
@@ -57,5 +57,5 @@ def _use(step: Step, settings: AzureSettings) -> Use:
     }, step, settings)  # fmt: skip
     name = str(asked["compute"]).removeprefix("azureml:")
     resources = asked["resources"]
-    kind = name if name != "serverless" else resources["instance_type"]
+    kind = name if name in settings.prices else resources["instance_type"]
     return Use(kind, asked["limits"]["timeout"], resources["instance_count"])

@@ -90,7 +90,8 @@ def node(step: Step, image: str, machine: str, inputs: Inputs, place: Place) -> 
         **{name: whole.pop(name) for name in moved if name in whole},
     }
     found = {"type": "command", "component": component, "inputs": bound, **whole}
-    return over(found, step, place.settings)
+    found = over(found, step, place.settings)
+    return {**_fitted(found), "component": _fitted(found["component"], found.get("compute"))}
 
 
 def job(step: Step, image: str, machine: str, inputs: Inputs, place: Place) -> Document:
@@ -105,7 +106,7 @@ def job(step: Step, image: str, machine: str, inputs: Inputs, place: Place) -> D
         "experiment_name": place.settings.experiment,
         **whole,
     }
-    return over(found, step, place.settings)
+    return _fitted(over(found, step, place.settings))
 
 
 def keeps_checkpoints(step: Step) -> bool:
@@ -118,9 +119,12 @@ def keeps_checkpoints(step: Step) -> bool:
 
 
 def cluster(step: Step, settings: AzureSettings) -> str:
-    """What a step runs on: a cluster, or serverless machines."""
-    name = settings.spot_compute if step.resources.spot else settings.compute
-    return f"azureml:{name}" if name else SERVERLESS
+    """What a step runs on: a cluster, or serverless machines where it asks for other ones."""
+    asked = step.resources
+    name = settings.spot_compute if asked.spot else settings.compute
+    if not name or asked.cpu or asked.memory_gb or asked.accelerators:
+        return SERVERLESS
+    return f"azureml:{name}"
 
 
 def identity(step: Step, settings: AzureSettings) -> str:
@@ -143,12 +147,9 @@ def notes(step: Step, settings: AzureSettings) -> Iterator[str]:
     """What has no effect in this place."""
     for platform in step.platforms:
         yield f"step {step.name}: its settings of {platform} have no effect here"
-    asked = step.resources
-    if cluster(step, settings) != SERVERLESS and (asked.cpu or asked.memory_gb):
-        yield (
-            f"step {step.name}: what it asks for of CPU and memory has no effect on the cluster "
-            f"{cluster(step, settings).removeprefix('azureml:')}, whose machines are its own"
-        )
+    named = settings.spot_compute if step.resources.spot else settings.compute
+    if named and cluster(step, settings) == SERVERLESS:
+        yield f"step {step.name} asks for other machines than {named} has: it runs on serverless"
 
 
 def _whole(step: Step, image: str, machine: str, inputs: Inputs, place: Place) -> Document:
@@ -180,6 +181,17 @@ def _whole(step: Step, image: str, machine: str, inputs: Inputs, place: Place) -
         found["queue_settings"] = {"job_tier": "spot"}
     if client := identity(step, settings):
         found["identity"] = {"type": "managed", "client_id": client}
+    return found
+
+
+def _fitted(document: Document, compute: str | None = None) -> Document:
+    """Without what serverless machines alone are asked for, where a person named a cluster."""
+    if (compute or document.get("compute") or SERVERLESS) == SERVERLESS:
+        return document
+    found = {name: value for name, value in document.items() if name != "queue_settings"}
+    if "resources" in found:
+        own = found["resources"]
+        found["resources"] = {name: own[name] for name in own if name != "instance_type"}
     return found
 
 
