@@ -71,7 +71,7 @@ def _endpoint(body: Body, properties: Body) -> Iterator[Problem]:
         yield Problem("properties.mirrorTraffic", f"names {len(mirror)} deployments; one can be")
     for name in mirror.keys() & traffic.keys():
         yield Problem(
-            f"properties.mirrorTraffic.{name}", "gets requests, and cannot get copies as well"
+            f"properties.mirrorTraffic[{name!r}]", "gets requests, and cannot get copies as well"
         )
 
 
@@ -80,7 +80,7 @@ def _shares(properties: Body, field: str, most: int) -> Generator[Problem, None,
     found: dict[str, int] = {}
     for name, percent in (properties.get(field) or {}).items():
         if not isinstance(percent, int) or isinstance(percent, bool) or not 0 <= percent <= most:
-            yield Problem(f"properties.{field}.{name}", f"is {shown(percent)}, not 0..{most}")
+            yield Problem(f"properties.{field}[{name!r}]", f"is {shown(percent)}, not 0..{most}")
         elif percent:
             found[name] = percent
     return found

@@ -93,7 +93,7 @@ class Deployments:
                         400, "BadArgument",
                         f"The deployment {name} gets requests of {endpoint}, and cannot be "
                         "deleted; set its traffic to 0 first.",
-                        ((f"properties.{field}.{name}", "is not 0"),),
+                        ((f"properties.{field}[{name!r}]", "is not 0"),),
                     )  # fmt: skip
             record["status"] = "Deleting"
             return self._begin(record, asked, 202)

@@ -116,10 +116,10 @@ class Endpoints:
                 known = there.get(f"{name}.{deployment}")
                 if known is None:
                     words = f"there is no deployment {deployment} of {name}"
-                    raise _wrong(f"properties.{field}.{deployment}", words)
+                    raise _wrong(f"properties.{field}[{deployment!r}]", words)
                 if percent and known["status"] != "Succeeded":
                     words = f"the deployment {deployment} is {known['status']}"
-                    raise _wrong(f"properties.{field}.{deployment}", words)
+                    raise _wrong(f"properties.{field}[{deployment!r}]", words)
 
     def _begin(self, record: Record, asked: Asked, status: int) -> Answer:
         record["operation"] = self._world.operations.begin()

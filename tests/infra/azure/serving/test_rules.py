@@ -23,12 +23,12 @@ BAD: list[tuple[str, str, Any]] = [
     ("models", "properties.modelType", "pickle"),
     ("onlineEndpoints", "identity.userAssignedIdentities", {}),
     ("onlineEndpoints", "properties.traffic", {"a": 90}),
-    ("onlineEndpoints", "properties.traffic.a", 101),
-    ("onlineEndpoints", "properties.traffic.a", -1),
-    ("onlineEndpoints", "properties.traffic.a", "90"),
-    ("onlineEndpoints", "properties.mirrorTraffic.c", 51),
+    ("onlineEndpoints", "properties.traffic['a']", 101),
+    ("onlineEndpoints", "properties.traffic['a']", -1),
+    ("onlineEndpoints", "properties.traffic['a']", "90"),
+    ("onlineEndpoints", "properties.mirrorTraffic['c']", 51),
     ("onlineEndpoints", "properties.mirrorTraffic", {"c": 10, "d": 10}),
-    ("onlineEndpoints", "properties.mirrorTraffic.a", 10),
+    ("onlineEndpoints", "properties.mirrorTraffic['a']", 10),
     ("onlineDeployments", "sku.capacity", 0),
     ("onlineDeployments", "sku.capacity", 51),
     ("onlineDeployments", "sku.capacity", "2"),
@@ -47,7 +47,7 @@ BAD: list[tuple[str, str, Any]] = [
 def altered(kind: str, path: str, value: Any) -> dict[str, Any]:
     """A body that Azure takes, but for one field; without it where the value is None."""
     body = copy.deepcopy(GOOD[kind])
-    *parents, last = path.split(".")
+    *parents, last = path.replace("['", ".").replace("']", "").split(".")
     place = body
     for name in parents:
         place = place.setdefault(name, {})

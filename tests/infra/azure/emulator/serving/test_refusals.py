@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -65,8 +64,7 @@ def test_what_is_wrong_in_itself(made: Made, kind: str, path: str, value: Any) -
     }[kind]
     version = _MODELS if kind == "models" else VERSION
     found = _refused(made.arm.put, address, altered(kind, path, value), "try", version)
-    assert (found[0], found[1]) == (400, "ValidationError")
-    assert found[2].split("[")[0].startswith(path.rpartition(".")[0] or path)
+    assert found == (400, "ValidationError", path)
 
 
 @pytest.mark.parametrize(
@@ -77,9 +75,9 @@ def test_what_is_wrong_in_itself(made: Made, kind: str, path: str, value: Any) -
          "identity.userAssignedIdentities"),
         ({"properties": {"authMode": "Key"}}, "properties.authMode"),
         ({"properties": {"authMode": "AADToken", "traffic": {"none": 100}}},
-         "properties.traffic.none"),
+         "properties.traffic['none']"),
         ({"properties": {"authMode": "AADToken", "mirrorTraffic": {"none": 10}}},
-         "properties.mirrorTraffic.none"),
+         "properties.mirrorTraffic['none']"),
     ],
 )  # fmt: skip
 def test_an_endpoint_that_does_not_fit_what_there_is(
@@ -131,7 +129,7 @@ def test_more_machines_than_the_quota_has(made: Made) -> None:
 def test_a_deployment_that_gets_requests_is_not_deleted(made: Made) -> None:
     """The requests of everyone would fail from one moment to the next."""
     found = _refused(made.arm.delete, WHERE.deployment("digits", made.name), "try")
-    assert found == (400, "BadArgument", f"properties.traffic.{made.name}")
+    assert found == (400, "BadArgument", f"properties.traffic['{made.name}']")
 
 
 @pytest.mark.parametrize(
@@ -142,9 +140,7 @@ def test_a_deployment_that_gets_requests_is_not_deleted(made: Made) -> None:
         ("https://elsewhere.blob.core.windows.net/c/m", 400, "properties.modelUri"),
     ],
 )
-def test_a_model_whose_files_are_not_there(
-    made: Made, uri: str, status: int, target: str
-) -> None:
+def test_a_model_whose_files_are_not_there(made: Made, uri: str, status: int, target: str) -> None:
     body = copy.deepcopy(made.model)
     body["properties"]["modelUri"] = uri
     address = WHERE.address("models", "vae", "versions", "9")
@@ -163,9 +159,7 @@ def test_a_model_whose_files_are_not_there(
         (WHERE.endpoint("digits").replace("example", "other"), 404, "ResourceGroupNotFound"),
     ],
 )
-def test_what_is_asked_of_the_wrong_thing(
-    made: Made, address: str, status: int, code: str
-) -> None:
+def test_what_is_asked_of_the_wrong_thing(made: Made, address: str, status: int, code: str) -> None:
     """A typing error finds nothing, and says so."""
     kinds = ("listKeys", "token", "getLogs")
     method = "POST" if address.endswith(kinds) else "PUT"
@@ -185,7 +179,7 @@ def test_the_verbs_send_nothing_that_would_be_refused(made: Made) -> None:
     at = At("digits", WHERE._replace(requests=0), 60.0)
     release = Release("vae", "9", model=WHERE.address("models"), environment=WHERE.address("e"))
     _, body = requests.deployment("digits", release, at.serving)
-    with pytest.raises(TrefoilError, match="nothing was sent:\n  properties.requestSettings.max"):
+    with pytest.raises(TrefoilError, match=r"nothing was sent:\n  properties\.requestSettings\.max"):
         at.put("onlineDeployments", at.deployment("other"), body, "deploy it")
 
 
