@@ -20,7 +20,7 @@ from infra.azure.serving.requests import (
     Serving,
     Shares,
 )
-from infra.errors import InputError, ProviderError
+from infra.errors import CredentialsError, InputError, ProviderError
 from infra.served import EndpointState
 
 CHANGING = {"Creating", "Updating", "Scaling", "Deleting"}
@@ -72,7 +72,7 @@ class Deployed(NamedTuple):
     run: str
     created: float
     asked: str
-    """Where Azure tells how its last change went; empty where it does not say."""
+    """Where Azure tells how its last change went."""
 
 
 class State(NamedTuple):
@@ -166,12 +166,7 @@ def settled(at: At) -> State:
 
 def why(at: At, deployed: Deployed) -> str:
     """Why a deployment did not come to serve: Azure's reason, and what its containers printed."""
-    reason = deployed.status
-    if deployed.asked:
-        asked = at.arm.get(deployed.asked, f"learn how {deployed.name} went")
-        error = (asked or {}).get("error") or {}
-        reason = ": ".join(filter(None, (error.get("code"), error.get("message")))) or reason
-    return f"{reason}{last_lines(at, deployed.name)}"
+    return f"{_reason(at, deployed) or deployed.status}{last_lines(at, deployed.name)}"
 
 
 def last_lines(at: At, name: str) -> str:
@@ -207,11 +202,22 @@ def tidy(at: At, state: State, left: Iterable[str]) -> None:
 
 def _deployed(found: Mapping[str, Any]) -> Deployed:
     tags, properties = found.get("tags") or {}, found["properties"]
-    asked = (properties.get("properties") or {}).get("AzureAsyncOperationUri", "")
+    own = properties.get("properties") or {}
+    asked = own.get("AzureAsyncOperationUri", found["id"])
     return Deployed(
         found["name"], tags.get(VERSION, ""), properties["provisioningState"], tags.get(RUN, ""),
         _when(found, "createdAt") or time.time(), asked,
     )  # fmt: skip
+
+
+def _reason(at: At, deployed: Deployed) -> str:
+    """What Azure says of its last change; of who may not read that, the refusal."""
+    try:
+        asked = at.arm.get(deployed.asked, f"tell why {deployed.name} does not serve")
+    except CredentialsError as error:
+        return f"{deployed.status}; {error}"
+    error = (asked or {}).get("error") or {}
+    return ": ".join(filter(None, (error.get("code"), error.get("message"))))
 
 
 def _changing(state: State) -> str:

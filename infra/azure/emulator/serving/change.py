@@ -7,6 +7,7 @@ until the new server is ready, and goes on so where that never is.
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import threading
 import time
@@ -131,6 +132,7 @@ class Changes:
     def _raised(self, record: Record) -> Server:
         """A server that is ready. Raises Unready, Halted."""
         request, made_of = record["request"], record["made_of"]
+        self._require_image(made_of["image"])
         machine = place(self._world, record) / instance()
         machine.mkdir(parents=True)
         write_whole(machine / RENTED, json.dumps(_rented(record)))
@@ -147,6 +149,16 @@ class Changes:
         shutil.rmtree(place(self._world, record) / "last", ignore_errors=True)
         write_whole(place(self._world, record) / "last", str(machine))
         return started(self._world, self._machines, work, made_of["routes"], request, self._halt)
+
+    def _require_image(self, image: str) -> None:
+        """Raise Unready where the scenario has no such image."""
+        missing = self._world.scenario.get("missing_images")
+        if missing and re.search(missing, image):
+            raise Unready(
+                "ImagePullFailure",
+                f"Failed to pull the image {image}: it does not exist, or the identity of the "
+                "endpoint may not pull it.",
+            )
 
     def _initialise(self, record: Record, made_of: Mapping[str, Any], files: Path) -> None:
         """Fetch the model, and print how that went. Raises Unready."""

@@ -128,6 +128,26 @@ def test_no_quota_for_a_machine_leaves_nothing(tmp_path: Path) -> None:
         assert [there.kept(kind) for kind in _KINDS] == [[], []]
 
 
+def test_an_image_that_nobody_pushed_is_named(tmp_path: Path) -> None:
+    """There is no log to look at where nothing ever ran."""
+    with place(tmp_path, {"missing_images": "little"}) as there:
+        with pytest.raises(ProviderError, match="Failed to pull the image .*azurecr.io/little"):
+            there.deploy("1")
+        assert [there.kept(kind) for kind in _KINDS] == [[], []]
+
+
+def test_files_that_somebody_removed_are_put_there_again(tmp_path: Path) -> None:
+    """The registry still has the version, and Azure would find nothing behind it."""
+    with place(tmp_path) as there:
+        there.deploy("1")
+        there.ask("stop")
+        for file in (tmp_path / "cloud/blobs/trefoil").glob("*"):
+            file.unlink()
+    with place(tmp_path) as there:
+        assert there.deploy("1").state == "serving"
+        assert there.answers(1) == ["1"]
+
+
 def test_what_was_stopped_serves_again_at_its_address(tmp_path: Path) -> None:
     """Whoever knows the address need not learn another."""
     with place(tmp_path) as there:

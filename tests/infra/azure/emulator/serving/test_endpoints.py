@@ -123,6 +123,23 @@ def test_a_deployment_that_fails_says_why_and_keeps_its_logs(tmp_path: Path) -> 
             there.endpoint(traffic={"v01": 100})
 
 
+def test_a_model_whose_files_are_gone_is_told_by_what_fetches_it(tmp_path: Path) -> None:
+    """The server never starts, and its own log is empty."""
+    from infra.azure.session import reached
+
+    with asked(tmp_path) as there:
+        there.model("1")
+        reached(there.serving.where).blobs.delete_blob("m/1/serving.json")
+        there.endpoint()
+        with pytest.raises(HttpResponseError, match="storage initializer failed"):
+            there.deployment("1")
+        log = there.ml.online_deployments.get_logs(
+            "v01", "digits", 10, container_type="storage-initializer"
+        )
+        assert "Failed to download the model: nothing lies at" in log
+        assert there.ml.online_deployments.get_logs("v01", "digits", 10) == ""
+
+
 def test_an_endpoint_goes_on_in_a_later_rehearsal(tmp_path: Path) -> None:
     """`--rehearse` on another command looks at what was rehearsed before."""
     with asked(tmp_path) as there:

@@ -179,7 +179,9 @@ def test_the_verbs_send_nothing_that_would_be_refused(made: Made) -> None:
     at = At("digits", WHERE._replace(requests=0), 60.0)
     release = Release("vae", "9", model=WHERE.address("models"), environment=WHERE.address("e"))
     _, body = requests.deployment("digits", release, at.serving)
-    with pytest.raises(TrefoilError, match=r"nothing was sent:\n  properties\.requestSettings\.max"):
+    with pytest.raises(
+        TrefoilError, match=r"nothing was sent:\n  properties\.requestSettings\.max"
+    ):
         at.put("onlineDeployments", at.deployment("other"), body, "deploy it")
 
 
