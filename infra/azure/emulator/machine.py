@@ -20,6 +20,8 @@ from infra.local.process import Process
 from infra.local.rundir import StepDirectory
 
 _LABEL = "trefoil.rehearsal"
+_CODE = Path(__file__).resolve().parents[3]
+"""Where the code of the steps lies; our images say it by PYTHONPATH, too."""
 _OURS = ("AZURE_", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "REQUESTS_CA_BUNDLE", "SSL_CERT_")
 """How the variables begin by which a container reaches the rehearsal, and no cloud."""
 
@@ -66,7 +68,8 @@ class Processes:
         """See Machines."""
         line = f"cd {work.folder / 'wd'} && {work.command}"
         place = StepDirectory(work.folder)
-        return Coded(Process(["/bin/bash", "-c", line], work.environment, place, work.log))
+        environment = {"PYTHONPATH": str(_CODE), **work.environment}
+        return Coded(Process(["/bin/bash", "-c", line], environment, place, work.log))
 
 
 class Coded:

@@ -131,7 +131,7 @@ def test_no_quota_for_a_machine_leaves_nothing(tmp_path: Path) -> None:
 def test_an_image_that_nobody_pushed_is_named(tmp_path: Path) -> None:
     """There is no log to look at where nothing ever ran."""
     with place(tmp_path, {"missing_images": "little"}) as there:
-        with pytest.raises(ProviderError, match="Failed to pull the image .*azurecr.io/little"):
+        with pytest.raises(ProviderError, match=r"Failed to pull the image .*azurecr\.io/little"):
             there.deploy("1")
         assert [there.kept(kind) for kind in _KINDS] == [[], []]
 
