@@ -8,9 +8,10 @@ from datetime import datetime
 from typing import Any
 
 from infra.azure import errors
+from infra.azure import logs as log
 from infra.azure.jobs import STEP
 from infra.azure.session import Azure
-from infra.cloud.looking import Look, Task, concluded, not_reached
+from infra.cloud.looking import Look, Task, concluded, not_reached, with_last_lines
 from infra.cloud.records import Attempt
 from infra.cloud.stepfile import VALUES
 from infra.cloud.store import Store
@@ -111,7 +112,9 @@ class Looker:
         error = errors.ended(job.get("error") or {}, step)
         code = errors.exit_code(_message(job))
         bad = code == _BAD_INPUT or (code is None and isinstance(error, InputError))
-        return task._replace(words=str(error), code=_BAD_INPUT if bad else 1)
+        last = () if code is None else log.tail(self._azure, step, task)
+        words = with_last_lines(str(error), last)
+        return task._replace(words=words, code=_BAD_INPUT if bad else 1)
 
     def _skipped(self, task: Task) -> str:
         """Why a step did not run, as its launcher has put it down; empty where it ran."""
