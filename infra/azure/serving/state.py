@@ -214,8 +214,8 @@ def _reason(at: At, deployed: Deployed) -> str:
     """What Azure says of its last change; of who may not read that, the refusal."""
     try:
         asked = at.arm.get(deployed.asked, f"tell why {deployed.name} does not serve")
-    except CredentialsError as error:
-        return f"{deployed.status}; {error}"
+    except CredentialsError as refused:
+        return f"{deployed.status}; {refused}"
     error = (asked or {}).get("error") or {}
     return ": ".join(filter(None, (error.get("code"), error.get("message"))))
 
