@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import re
+from pathlib import Path
+from typing import Any
 
 import pytest
 
+from infra.azure import AzureSettings
+from infra.azure.jobs import SERVERLESS
+from infra.provider import Provider
+from pipelines import settings
+from tests.infra.azure.lowering import generative, lowered, wrong
 from tests.terraform.terraform import Made, needs_terraform
 
 pytestmark = [
@@ -63,18 +71,45 @@ def test_own_roles_reach_no_key_and_no_compute(ground: Made) -> None:
 def test_a_cluster_has_the_identity_of_its_steps_alone(ground: Made) -> None:
     """A container can take on each identity that its machine has."""
     written = ground.outputs["settings"]
-    identities = {each["id"]: each for each in ground.of("azurerm_user_assigned_identity").values()}
-    clients = {}
-    for each in ground.of("azurerm_machine_learning_compute_cluster").values():
-        ((one,),) = (block["identity_ids"] for block in each["identity"])
-        clients[f"azureml:{each['name']}"] = identities[one]["client_id"]
     steps = {written["compute"]: written["identity"], written["spot_compute"]: written["identity"]}
     deploy = written["overrides"]["deploy"]["compute"]
-    assert clients == {
+    assert _clients(ground) == {
         **{f"azureml:{name}": client for name, client in steps.items()},
         deploy: written["step_identities"]["deploy"],
     }
-    assert len({*clients.values()}) == 2
+
+
+def test_a_pipeline_of_these_settings_may_do_what_it_is_asked(ground: Made, tmp_path: Path) -> None:
+    """Azure would refuse it at each step, by the id of an identity that the cluster lacks."""
+    read = _settings(ground, tmp_path)
+    request = lowered(generative(), read._replace(image_tag="0123456789ab"))
+    assert wrong(request) == []
+    body: Any = request.body
+    nodes = [*body["pipeline"]["jobs"].values(), *body["after"]]
+    assert len(nodes) == 7
+    having = _clients(ground) | {SERVERLESS: read.identity}
+    for node in nodes:
+        assert node["identity"]["client_id"] == having[node.get("compute", SERVERLESS)]
+    apart = {node["compute"] for node in nodes if node["identity"]["client_id"] != read.identity}
+    assert apart == {"azureml:deploy"}
+
+
+def _settings(ground: Made, place: Path) -> AzureSettings:
+    file = place / "azure.json"
+    file.write_text(json.dumps(ground.outputs["settings"]))
+    provider = Provider("azure", "", AzureSettings, {})
+    found: AzureSettings = settings.load(provider, str(file), {}, {})[1]
+    return found
+
+
+def _clients(ground: Made) -> dict[str, str]:
+    """The one identity of each cluster, by the cluster's name in a job."""
+    identities = {each["id"]: each for each in ground.of("azurerm_user_assigned_identity").values()}
+    found = {}
+    for each in ground.of("azurerm_machine_learning_compute_cluster").values():
+        ((one,),) = (block["identity_ids"] for block in each["identity"])
+        found[f"azureml:{each['name']}"] = identities[one]["client_id"]
+    return found
 
 
 def _grants(ground: Made) -> dict[tuple[str, str], set[str]]:
