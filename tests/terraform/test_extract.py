@@ -116,9 +116,8 @@ def test_a_resource_is_read_as_its_provider_would_say_it() -> None:
         },
         "block_types": {},
     }
-    nothing = {"attributes": {}, "block_types": {}}
     assert whole["block_types"] == {
         "rule": {"nesting_mode": "list", "block": rule, "min_items": 1, "max_items": 1},
         "rules": {"nesting_mode": "set", "block": rule},
-        "timeouts": {"nesting_mode": "single", "block": nothing},
+        "timeouts": {"nesting_mode": "single", "block": {"attributes": {}, "block_types": {}}},
     }
