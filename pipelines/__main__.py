@@ -11,7 +11,7 @@ from pipelines import cli
 
 VERBS: dict[str, tuple[str, str, str]] = {
     "run": ("run:run", "run:configure", "run a pipeline"),
-    "retrain": ("retrain:retrain", "retrain:configure", "retrain as an event of GitHub asks"),
+    "retrain": ("retrain:retrain", "retrain:configure", "retrain where an event asks for it"),
     "plan": ("plan:plan", "plan:configure", "say what a run would do"),
     "status": ("runs:status", "flags:add_run", "say where a run stands"),
     "logs": ("runs:logs", "runs:configure_logs", "print what the steps printed"),

@@ -16,8 +16,14 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     add(
         "--pipeline", default="", metavar="FILE", help="another pipeline: KFP IR, or its DSL in .py"
     )
-    add("--param", action="append", default=[], metavar="NAME=VALUE", help="set a parameter")
-    add("--data", metavar="PATH", help="a dataset's name, or a file or folder of yours")
+    add(
+        "--param",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="a parameter of the pipeline, or a setting of the recipe",
+    )
+    add("--data", metavar="DATA", help="a dataset's name, or a file or folder of yours")
     add("--runner", choices=("process", "docker"), help="what executes a step on this machine")
     add_settings(parser)
     add("--gpu", metavar="KIND:COUNT", help="accelerators for the training step, such as A100:8")
@@ -32,13 +38,21 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
     """The flags of every verb that has settings."""
     add = parser.add_argument
     add("--settings", metavar="FILE", help="settings in TOML or JSON")
-    add("--set", action="append", default=[], metavar="NAME=VALUE", help="one setting, over all")
+    add(
+        "--set",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="one setting, over file and environment",
+    )
 
 
 def add_place(parser: argparse.ArgumentParser) -> None:
     """The flags of every verb that asks a provider about its runs."""
     parser.add_argument("--provider", default="local", metavar="NAME", help="where it runs")
-    parser.add_argument("--rehearse", action="store_true", help="what was rehearsed for it")
+    parser.add_argument(
+        "--rehearse", action="store_true", help="look at what was rehearsed, not at what is real"
+    )
     add_settings(parser)
     parser.add_argument("--json", action="store_true", help="one JSON document on stdout")
 

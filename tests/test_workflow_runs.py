@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import re
 import shutil
 import sqlite3
@@ -20,7 +21,7 @@ from typing import Any, NamedTuple
 import pytest
 import yaml
 
-pytestmark = pytest.mark.xdist_group("workflow-runs")
+pytestmark = [pytest.mark.xdist_group("workflow-runs"), pytest.mark.timeout(900)]
 
 ROOT = Path(__file__).parent.parent
 WORKFLOWS = ROOT / ".github" / "workflows"
@@ -32,7 +33,7 @@ NOT_HERE = {
 }
 """What is not run by a test, and why."""
 TINY = (
-    "--param steps=30 --param hidden=16 --param promote=never --param "
+    "--set tracking_uri=none --param steps=30 --param hidden=16 --param promote=never --param "
     'gate={"bits_per_dim":null,"fd":null,"active_units":null}'
 )
 """Few steps make no model that any limit lets pass."""
@@ -98,7 +99,7 @@ class Ground(NamedTuple):
                 ["bash", "--noprofile", "--norc", "-e", "-o", "pipefail", str(file)],
                 cwd=self.checkout, capture_output=True, text=True, check=False,
                 env={
-                    "PATH": "/usr/bin:/bin", "HOME": str(self.temporary), "CI": "true",
+                    "PATH": "/usr/bin:/bin", "HOME": os.environ.get("HOME", "/"), "CI": "true",
                     "GITHUB_ACTIONS": "true", "GITHUB_EVENT_PATH": str(event),
                     "GITHUB_RUN_ID": run_id, "RUNNER_TEMP": str(self.temporary),
                     "XDG_CACHE_HOME": str(self.temporary / "cache"),

@@ -24,7 +24,13 @@ _SECONDS = {"h": 3600, "d": 86400, "w": 604800}
 def configure(parser: argparse.ArgumentParser) -> None:
     """Flags of ``retrain``: those of ``run``, and the event."""
     add = parser.add_argument
-    add("--event", type=Path, required=True, metavar="FILE", help="the event, as GitHub tells it")
+    add(
+        "--event",
+        type=Path,
+        required=True,
+        metavar="FILE",
+        help="the event, as GitHub tells it in JSON",
+    )
     add(
         "--event-id", default=os.environ.get("GITHUB_RUN_ID", ""), metavar="ID",
         help="what tells a schedule or a dispatch from the next one (default: $GITHUB_RUN_ID)",
@@ -34,7 +40,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--max-age", type=_age, metavar="AGE",
         help="let a schedule retrain a champion older than this, as 30d, though nothing changed",
     )  # fmt: skip
-    add("--remote", default="", metavar="NAME", help="where DVC pulls from (default: its own)")
+    add(
+        "--remote",
+        default="",
+        metavar="NAME",
+        help="where DVC pulls from (default: as .dvc/config)",
+    )
     run.configure(parser)
 
 

@@ -25,7 +25,8 @@ class Outcome(NamedTuple):
     """What became of an event for one model; ``decision`` is retrain or skip.
 
     ``run`` is the run that it made, or the one that makes another needless; ``result`` what its
-    own came to. ``request`` is what a dry run would send.
+    own came to. ``request`` is what a dry run would send. ``told`` where its reason was said
+    before the training.
     """
 
     decision: str
@@ -36,6 +37,7 @@ class Outcome(NamedTuple):
     result: Result | None = None
     request: Json = None
     code: int = cli.DONE
+    told: bool = False
 
     def data(self) -> dict[str, Json]:
         """As JSON: what ``run --json`` says, and why."""
@@ -51,9 +53,14 @@ class Outcome(NamedTuple):
             **({"request": self.request} if self.request else {}),
         }
 
+    def words(self) -> str:
+        """The decision and its reason, in a line."""
+        return f"{self.decision} {self.model}".rstrip() + f": {self.reason}"
+
     def tell(self) -> None:
         """Say it, for people."""
-        cli.tell(f"{self.decision} {self.model}".rstrip() + f": {self.reason}")
+        if not self.told:
+            cli.tell(self.words())
         if self.request:
             cli.answer(self.request)
         if self.result:
@@ -145,7 +152,7 @@ def _again(
     if same and status.state != "succeeded":
         return _trained(outcome, prepared, arguments)
     if not same:
-        outcome = outcome._replace(reason=f"{reason}, by other flags; nothing is made of these")
+        outcome = outcome._replace(reason=f"{reason}, by other flags; those of now were not used")
     moments = place.history(made, own).moments
     ended = [moment.event for moment in moments if not moment.event.step]
     last = ended[-1] if ended and ended[-1].state == status.state else Event("", status.state)
@@ -156,7 +163,7 @@ def _again(
 
 
 def _trained(outcome: Outcome, prepared: Prepared, arguments: argparse.Namespace) -> Outcome:
-    cli.say(f"retrain {outcome.model}: {outcome.reason}")
+    (cli.say if arguments.json else cli.tell)(outcome.words())
     result, last = finish(prepared)
     code = exit_code(result, last, arguments.require_gate)
-    return outcome._replace(result=result, code=code)
+    return outcome._replace(result=result, code=code, told=True)
