@@ -68,22 +68,32 @@ class Outcome(NamedTuple):
 
 
 def outcomes(trigger: Trigger, arguments: argparse.Namespace) -> Iterator[Outcome]:
-    """Decide, and train, model after model. Raises TrefoilError."""
-    for each in wanted(trigger, arguments):
-        if each.needless:
+    """Decide, and train, model after model. Raises TrefoilError.
+
+    What is wrong with any of them is found before the first is trained.
+    """
+    asked = [(each, _prepared(trigger, each)) for each in wanted(trigger, arguments)]
+    for each, prepared in asked:
+        if prepared is None:
             yield Outcome("skip", each.reason, trigger.key(*each.content))
         else:
-            yield _decided(trigger, each)
+            yield _decided(trigger, each, prepared)
 
 
-def _decided(trigger: Trigger, asked: Wanted) -> Outcome:
-    """Decide for one model, and train it."""
-    arguments = asked.arguments
+def _prepared(trigger: Trigger, asked: Wanted) -> Prepared | None:
+    """The run that is asked for, called by the event; None where none is."""
+    if asked.needless:
+        return None
 
     def key(plan: Plan) -> str:
         return trigger.key(*asked.content, past.model(plan))
 
-    prepared = prepare(arguments, key)._replace(cause=asked.reason)
+    return prepare(asked.arguments, key)._replace(cause=asked.reason)
+
+
+def _decided(trigger: Trigger, asked: Wanted, prepared: Prepared) -> Outcome:
+    """Decide for one model, and train it."""
+    arguments = asked.arguments
     run, model = prepared.request.run_id, past.model(prepared.request.plan)
     outcome = Outcome("retrain", asked.reason, prepared.event, model, run)
     if arguments.dry_run:

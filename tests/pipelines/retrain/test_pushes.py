@@ -179,6 +179,21 @@ def test_several_pins_of_one_push_are_several_models(repository: Repository) -> 
     assert len(repository.runs()) == 2
 
 
+def test_what_is_wrong_with_one_model_is_told_before_another_is_trained(
+    repository: Repository,
+) -> None:
+    """Half of a push, trained and paid for, and then a sentence about the other half."""
+    before = repository.commit()
+    repository.pin("cats", "other cats")
+    repository.pin("dogs", "dogs")
+    after = repository.commit()
+    repository.write("data/dogs", "not what is pinned")
+    done = repository.push(before, after)
+    assert done.code == 2
+    assert "data/dogs has md5" in done.found["error"]
+    assert not repository.runs()
+
+
 @pytest.mark.parametrize("before", [NONE, "d1c6a83b2f94e07c5ab8f3627e9d04b1c8f5a7e3"])
 def test_where_the_commit_before_is_not_here_pins_are_held_against_the_last_runs(
     repository: Repository, before: str
