@@ -1,6 +1,6 @@
 """Kubeflow Pipelines, as ``python -m pipelines cluster up`` puts it on a kind cluster.
 
-lower.py     the Plan as the run that is posted, of spec.py (the IR) and pods.py (its Kubernetes)
+lower.py     the Plan as the run that is posted, of infra/ir/spec.py and pods.py (its Kubernetes)
 jobs.py      a step on several nodes: a Job of job_manifests.py, which following.py follows
 client.py    the verbs, through kfp.Client
 emulator.py  what stands in for Kubeflow Pipelines in a rehearsal

@@ -13,7 +13,7 @@ from infra.images.catalogue import IMAGES
 from infra.images.names import run_as
 from infra.kind import FETCHING, SERVING, KindSettings, checkpoints, jobs
 from infra.kind.pods import pod
-from infra.kind.spec import Node, label_of, stamped
+from infra.ir.spec import Node, label_of, stamped
 from infra.plan import Plan, Request, Step
 
 _HERE = ("127.0.0.1", "localhost", "::1")

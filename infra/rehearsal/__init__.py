@@ -11,6 +11,7 @@ scenario.py   scenarios are tables in a file beside the stand-in, or a person's 
 clock.py      the time that a cloud takes for itself, made short
 openapi.py    holds what is sent against an API's published description
 executor.py   runs a plan for real, by the engine of the local provider
+stages.py     where the steps of a run stand, of what the engine tells
 held.py       one rehearsal at a time in a folder, and a way to ask it from elsewhere
 bill.py       what it would have cost
 

@@ -21,7 +21,7 @@ from infra.local import LocalSettings
 from infra.local.attempt import Rules
 from infra.local.lower import lower
 from infra.local.rundir import RunDirectory
-from infra.local.runner import choose
+from infra.local.runner import Runner, choose
 from infra.local.scheduler import Scheduler
 from infra.plan import Event, Plan
 
@@ -48,14 +48,16 @@ class Execution:
         environment: Mapping[str, str],
         rules: Rules,
         tell: Tell,
+        rented: Callable[[Runner], Runner] = lambda runner: runner,
     ) -> None:
         """Begin, or go on; ``tell`` hears of each event in the thread that drives the run.
 
         ``environment`` is laid under that of each step, whose attempts go by the place's ``rules``.
+        ``rented`` may put something between the engine and what executes the steps.
         Raises TrefoilError where it cannot begin.
         """
         request = lower(_here(plan), settings, run_id)
-        runner = choose(settings, request.plan)
+        runner = rented(choose(settings, request.plan))
         if not self._directory.acquire():
             raise ProviderError(f"another rehearsal executes {run_id} just now; wait for its end")
         self._directory.write_request(request.body)

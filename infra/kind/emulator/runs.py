@@ -9,12 +9,12 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from infra.history import Moment
 from infra.kind import argo
 from infra.kind.emulator.refusal import INTERNAL
 from infra.plan import FINAL, Event, Plan, State, Step
 from infra.redaction import redacted
 from infra.rehearsal.executor import Execution
+from infra.rehearsal.stages import Stage, stages
 from infra.storage import write_whole
 
 _OF_RUN: Mapping[State, str] = {
@@ -25,17 +25,6 @@ _OF_STEP: Mapping[State, str] = {
     "cancelled": "FAILED", "waiting": "RUNNING",
 }  # fmt: skip
 
-_NOT_STARTED = "not started"
-"""What the engine says of a step of a cancelled run, of which Argo says nothing."""
-
-
-class Stage:
-    """Where a step stands: its last event, when it began and ended, how its attempts ended."""
-
-    def __init__(self) -> None:
-        self.event = Event("", "waiting")
-        self.began = self.ended = 0.0
-        self.failures: list[str] = []
 
 
 class Run:
@@ -104,10 +93,7 @@ class Run:
             for step in self.plan.steps:
                 if not step.needs() and step.when is None:
                     found.setdefault(step.name, Stage()).began = self.kept["created"]
-        for each in self.execution.moments():
-            if each.event.step and each.event.message != _NOT_STARTED:
-                _enter(found.setdefault(each.event.step, Stage()), each)
-        return found
+        return found | stages(self.execution.moments())
 
     def told(self, whole: bool = True) -> dict[str, Any]:
         """The run as the API returns it; ``whole`` with its tasks."""
@@ -250,18 +236,6 @@ def _concealed(kept: Any, clean: Any = None) -> Any:
         return [_concealed(*pair) for pair in zip(kept, clean, strict=True)]
     return clean if isinstance(kept, str) else kept
 
-
-def _enter(stage: Stage, told: Moment) -> None:
-    event = told.event
-    if event.state == "running":
-        if stage.event.state == "running" and event.attempt > 1:
-            stage.failures.append(event.message)
-        elif stage.event.state in FINAL:  # the run goes on after it was cut off
-            stage.failures = []
-        stage.began = stage.began or told.at or 0.0
-    elif event.state in FINAL:
-        stage.began, stage.ended = stage.began or told.at or 0.0, told.at or 0.0
-    stage.event = event
 
 
 def _of_group(inner: list[Stage]) -> str:

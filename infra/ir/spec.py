@@ -38,6 +38,11 @@ def label_of(spec: Node, step: Step) -> str:
     return label
 
 
+def component_of(spec: Node, step: Step) -> Node:
+    """The component of a step in the IR."""
+    return _component(spec, step.task)
+
+
 def plan_container(plan: Plan, label: str) -> Node:
     """The container of an executor as the pipeline has it."""
     found: Node = plan.source["pipeline"]["deploymentSpec"]["executors"][label]["container"]

@@ -1,0 +1,58 @@
+"""What else of Google is asked: tokens, who may go where, the project, and whether images are there."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from infra.gcp.emulator.refusal import Refused
+from infra.rehearsal.server import Answer, Call, answer
+
+HOSTS = (
+    "oauth2.googleapis.com", "iamcredentials.googleapis.com",
+    "cloudresourcemanager.googleapis.com", "artifactregistry.googleapis.com",
+)  # fmt: skip
+_IMAGE = re.compile(
+    r"/v1/projects/([^/]+)/locations/([^/]+)/repositories/([^/]+)/"
+    r"(?:dockerImages/([^/]+)@(sha256:[0-9a-f]{64})|packages/([^/]+)/tags/([^/]+))"
+)
+_LASTS = 3600
+"""Seconds that a token is good for."""
+
+
+class Around:
+    """Answers for the services beside Vertex AI, Cloud Storage and Cloud Logging."""
+
+    def __init__(self, project: str, number: str, scenario: Mapping[str, Any]) -> None:
+        self._project, self._number, self._scenario = project, number, scenario
+
+    def answer(self, call: Call) -> Answer:
+        """What a call is answered."""
+        host = call.header("Host").partition(":")[0]
+        try:
+            if host == "oauth2.googleapis.com" and call.path == "/token":
+                token = {"access_token": "ya29.made-up", "token_type": "Bearer"}
+                return answer({**token, "expires_in": _LASTS})
+            if call.path.endswith("/allowedLocations"):
+                return answer({"locations": [], "encodedLocations": "0x0"})
+            if host.startswith("cloudresourcemanager"):
+                return answer(self._told())
+            if host.startswith("artifactregistry") and (found := _IMAGE.fullmatch(call.path)):
+                return answer(self._image(call.path, found))
+            raise Refused("UNIMPLEMENTED", f"this rehearsal does not do {call.method} {call.path}")
+        except Refused as refused:
+            return refused.answer()
+
+    def _told(self) -> dict[str, Any]:
+        name = f"projects/{self._number}"
+        return {"name": name, "projectId": self._project, "state": "ACTIVE"}
+
+    def _image(self, path: str, found: re.Match[str]) -> dict[str, Any]:
+        """An image is there unless the scenario says that it was not pushed."""
+        name = found[4] or found[6]
+        if re.search(self._scenario.get("missing_images", r"(?!)"), name):
+            raise Refused("NOT_FOUND", f"Requested entity was not found: {path}")
+        digest = found[5] or f"sha256:{'0' * 64}"
+        version = f"{path.partition('/packages/')[0][4:]}/packages/{name}/versions/{digest}"
+        return {"name": path.removeprefix("/v1/"), "version": version, "uri": f"{name}@{digest}"}

@@ -1,0 +1,35 @@
+"""What a rehearsal would have cost: its custom jobs by the prices of machines.toml.
+
+Of a pipeline's own steps Vertex AI chooses the machines itself: nobody knows which.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+from infra.gcp import GcpSettings
+from infra.gcp.costs import OURS
+from infra.gcp.emulator.drive import KIND
+from infra.gcp.emulator.world import World
+from infra.gcp.names import STEP
+from infra.prices import hourly
+from infra.rehearsal.bill import Item
+
+
+def items(world: World, since: float, settings: GcpSettings) -> Iterator[Item]:
+    """The machines of each custom job since a time (seconds since the epoch)."""
+    for job in world.store.of(KIND):
+        if job["created"] < since:
+            continue
+        body = job["body"]
+        step = body.get("labels", {}).get(STEP, body["displayName"])
+        for pool in body["jobSpec"]["workerPoolSpecs"]:
+            spec = pool.get("machineSpec", {})
+            machine, kind = spec.get("machineType", ""), spec.get("acceleratorType", "")
+            count = int(spec.get("acceleratorCount") or 0)
+            if machine.startswith("n1-") and kind in OURS:
+                machine += f"+{OURS[kind]}" + (f":{count}" if count > 1 else "")
+            price = hourly("gcp", machine, settings.prices)
+            usd = None if math.isnan(price) else price
+            yield Item(step, machine, int(pool.get("replicaCount") or 1), job["seconds"], usd)

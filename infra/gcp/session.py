@@ -1,0 +1,204 @@
+"""The way to Google Cloud: its discovery client, and each failure one of ours.
+
+The discovery client rather than google-cloud-aiplatform: that takes ten seconds to load, makes
+buckets and changes their rights, and drops what it does not know. What is sent is the very Request.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import random
+import threading
+import time
+from collections.abc import Collection, Iterator
+from typing import Any, TypeAlias
+
+from infra.cloud.store import Store
+from infra.errors import InputError, ProviderError
+from infra.gcp.errors import told
+
+Found: TypeAlias = dict[str, Any]
+
+MISSING = (404,)
+"""How Google says that there is no such thing."""
+IN_USE = (409,)
+"""How it says that there is one already."""
+CHANGED = (412,)
+"""How Cloud Storage says that an object is not what it was expected to be."""
+_SCOPES = ["https://www.googleapis.com/auth/cloud-platform"]
+_VERTEX = "projects.locations."
+_ATTEMPTS, _FIRST, _LONGEST = 7, 0.2, 20.0
+"""How often a call is made that fails for a moment, and the seconds between two times."""
+_PATIENCE = 60
+"""Seconds that an answer may take."""
+_AGAIN = frozenset({408, 429, 500, 502, 503, 504})
+_ONCE_ONLY = ("pipelineJobId", "endpointId", "modelId")
+"""What makes a creation safe to repeat: the second one is refused."""
+_REPEATABLE = ("cancel", "list", "get", "check")
+_LEADING = ("GOOGLE_", "CLOUDSDK_", "HTTPS_PROXY", "https_proxy", "NO_PROXY", "no_proxy")
+"""How the variables begin that say who we are, and how Google is reached."""
+
+
+class Gcp:
+    """One project in one region, with the credentials that google-auth finds."""
+
+    def __init__(self, project: str, region: str) -> None:
+        self.project, self.region = project, region
+        self.parent = f"projects/{project}/locations/{region}"
+        self._own = threading.local()  # httplib2 is not for several threads
+        self._lock = threading.Lock()
+        self._credentials: Any = None
+
+    def ask(self, method: str, doing: str, body: Any = None, **params: Any) -> Found:
+        """Call a method of Vertex AI, named as "pipelineJobs.create". Raises TrefoilError.
+
+        ``doing`` is told in the error. What may be repeated is, where it fails for a moment.
+        """
+        return self.call("aiplatform", f"{_VERTEX}{method}", doing, body, **params)
+
+    def find(
+        self, method: str, doing: str, body: Any = None,
+        unless: Collection[int] = MISSING, **params: Any,
+    ) -> Found | None:  # fmt: skip
+        """The same; None where the refusal's HTTP code is one of ``unless``."""
+        return self.call_unless("aiplatform", f"{_VERTEX}{method}", doing, unless, body, **params)
+
+    def pages(self, method: str, key: str, doing: str, **params: Any) -> Iterator[Found]:
+        """Every item of a list that comes in pages."""
+        more: dict[str, Any] = {}
+        while True:
+            page = self.ask(method, doing, **params, **more)
+            yield from page.get(key, ())
+            if not page.get("nextPageToken"):
+                return
+            more = {"pageToken": page["nextPageToken"]}
+
+    def call(self, service: str, method: str, doing: str, body: Any = None, **params: Any) -> Any:
+        """Call a method of any service that is spoken here. Raises TrefoilError."""
+        from googleapiclient.errors import HttpError
+
+        again = _may_repeat(method, params)
+        pause = _FIRST
+        for attempt in range(1, _ATTEMPTS + 1):
+            try:
+                return self._sent(service, method, body, params)
+            except HttpError as error:
+                throttled = error.status_code == 429 and "uota" not in str(error)
+                momentary = error.status_code in _AGAIN and (again or throttled)
+                if not momentary or attempt == _ATTEMPTS or "uota" in str(error):
+                    raise told(error, doing) from error
+            except Exception as error:  # of httplib2, ssl, socket and google-auth
+                if not again or not _of_the_network(error) or attempt == _ATTEMPTS:
+                    raise told(error, doing) from error
+            time.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311  no secret
+            pause = min(pause * 2, _LONGEST)
+        raise AssertionError  # the loop returns, or raises
+
+    def call_unless(
+        self, service: str, method: str, doing: str, unless: Collection[int],
+        body: Any = None, **params: Any,
+    ) -> Any:  # fmt: skip
+        """The same; None where the refusal's HTTP code is one of ``unless``."""
+        from infra.errors import TrefoilError
+
+        try:
+            return self.call(service, method, doing, body, **params)
+        except TrefoilError as error:
+            if getattr(error.__cause__, "status_code", None) in unless:
+                return None
+            raise
+
+    def store(self, bucket: str) -> Store:
+        """The objects of a bucket."""
+        from infra.gcp.store import Bucket
+
+        return Bucket(self, bucket)
+
+    def who(self) -> str:
+        """The e-mail of the credentials, empty where they do not say."""
+        self._service("storage")
+        found = self._credentials
+        return str(getattr(found, "service_account_email", "") or getattr(found, "account", ""))
+
+    def _sent(self, service: str, method: str, body: Any, params: dict[str, Any]) -> Any:
+        at = self._service(service)
+        *resources, verb = method.split(".")
+        for name in resources:
+            at = getattr(at, name)()
+        more = {"body": body} if body is not None else {}
+        return getattr(at, verb)(**params, **more).execute(num_retries=0)
+
+    def _service(self, name: str) -> Any:
+        services = self._own.__dict__
+        if name not in services:
+            services[name] = self._built(name)
+        return services[name]
+
+    def _built(self, name: str) -> Any:
+        try:
+            import google_auth_httplib2
+            import httplib2
+            from googleapiclient.discovery import build
+        except ImportError:
+            raise InputError(
+                "Google Cloud needs google-api-python-client: run `make setup`, or install the "
+                "extra gcp"
+            ) from None
+        http = httplib2.Http(timeout=_PATIENCE)
+        http.redirect_codes = http.redirect_codes - {308}  # of uploads, not a redirect
+        authorized = google_auth_httplib2.AuthorizedHttp(self._known(), http=http)
+        regional = f"https://{self.region}-aiplatform.googleapis.com"
+        options = {"api_endpoint": regional} if name == "aiplatform" else None
+        return build(
+            name, _VERSIONS[name], http=authorized, static_discovery=True, client_options=options,
+            cache_discovery=False,
+        )  # fmt: skip
+
+    def _known(self) -> Any:
+        """The credentials. Raises CredentialsError."""
+        import google.auth
+        from google.auth.exceptions import GoogleAuthError
+
+        with self._lock:
+            if self._credentials is None:
+                try:
+                    found, _ = google.auth.default(scopes=_SCOPES, quota_project_id=None)
+                except (GoogleAuthError, OSError, ValueError) as error:
+                    raise told(error, "begin") from error
+                self._credentials = found
+            return self._credentials
+
+
+_VERSIONS = {
+    "aiplatform": "v1", "storage": "v1", "logging": "v2", "artifactregistry": "v1",
+    "cloudresourcemanager": "v3", "iam": "v1",
+}  # fmt: skip
+
+
+def connected(project: str, region: str) -> Gcp:
+    """The way there, kept for as long as the environment leads to the same place."""
+    leading = tuple(sorted(each for each in os.environ.items() if each[0].startswith(_LEADING)))
+    return _kept(project, region, leading)
+
+
+@functools.lru_cache(maxsize=4)
+def _kept(project: str, region: str, _leading: tuple[tuple[str, str], ...]) -> Gcp:
+    return Gcp(project, region)
+
+
+def _may_repeat(method: str, params: dict[str, Any]) -> bool:
+    """Whether a call that was carried out, unknown to us, may be made once more."""
+    verb = method.rpartition(".")[2]
+    if verb.startswith(_REPEATABLE) or verb in ("delete", "patch", "update"):
+        return True
+    return any(name in params for name in _ONCE_ONLY) or method.startswith(("objects.", "entries."))
+
+
+def _of_the_network(error: Exception) -> bool:
+    """Whether the way there failed, and not who we are or what we asked."""
+    from google.auth.exceptions import GoogleAuthError, TransportError
+
+    if isinstance(error, GoogleAuthError):
+        return isinstance(error, TransportError)
+    return not isinstance(error, TypeError | ProviderError)
