@@ -46,7 +46,7 @@ class Gcp:
     def __init__(self, project: str, region: str) -> None:
         self.project, self.region = project, region
         self.parent = f"projects/{project}/locations/{region}"
-        self._own = threading.local()  # httplib2 is not for several threads
+        self._own = threading.local()  # a session is not for several threads
         self._lock = threading.Lock()
         self._credentials: Any = None
 
@@ -88,7 +88,7 @@ class Gcp:
                 momentary = error.status_code in _AGAIN and (again or throttled)
                 if not momentary or attempt == _ATTEMPTS or "uota" in str(error):
                     raise told(error, doing) from error
-            except Exception as error:  # of httplib2, ssl, socket and google-auth
+            except Exception as error:  # of requests and of google-auth
                 if not again or not _of_the_network(error) or attempt == _ATTEMPTS:
                     raise told(error, doing) from error
             time.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311  no secret
@@ -137,21 +137,16 @@ class Gcp:
 
     def _built(self, name: str) -> Any:
         try:
-            import google_auth_httplib2
-            import httplib2
             from googleapiclient.discovery import build
         except ImportError:
             raise InputError(
                 "Google Cloud needs google-api-python-client: run `make setup`, or install the "
                 "extra gcp"
             ) from None
-        http = httplib2.Http(timeout=_PATIENCE)
-        http.redirect_codes = http.redirect_codes - {308}  # of uploads, not a redirect
-        authorized = google_auth_httplib2.AuthorizedHttp(self._known(), http=http)
         regional = f"https://{self.region}-aiplatform.googleapis.com"
         options = {"api_endpoint": regional} if name == "aiplatform" else None
         return build(
-            name, _VERSIONS[name], http=authorized, static_discovery=True, client_options=options,
+            name, _VERSIONS[name], http=_Way(self._known()), static_discovery=True, client_options=options,
             cache_discovery=False,
         )  # fmt: skip
 
@@ -185,6 +180,33 @@ def connected(project: str, region: str) -> Gcp:
 @functools.lru_cache(maxsize=4)
 def _kept(project: str, region: str, _leading: tuple[tuple[str, str], ...]) -> Gcp:
     return Gcp(project, region)
+
+
+class _Way:
+    """What the discovery client sends by: requests, as httplib2 (which passes over proxies)."""
+
+    def __init__(self, credentials: Any) -> None:
+        from google.auth.transport.requests import AuthorizedSession
+
+        self._session = AuthorizedSession(credentials)
+
+    def request(
+        self, uri: str, method: str = "GET", body: Any = None, headers: Any = None, **_: Any
+    ) -> tuple[Any, bytes]:
+        """Send, and give the answer as httplib2 does."""
+        from httplib2 import Response
+
+        answer = self._session.request(
+            method, uri, data=body, headers=headers, timeout=_PATIENCE, allow_redirects=False
+        )
+        told = {name.lower(): value for name, value in answer.headers.items()}
+        found = Response({**told, "status": str(answer.status_code)})
+        found.reason = answer.reason
+        return found, answer.content
+
+    def close(self) -> None:
+        """Nothing is left open for long."""
+        self._session.close()
 
 
 def _may_repeat(method: str, params: dict[str, Any]) -> bool:
