@@ -44,6 +44,10 @@ class Outputs:
             found[name] = str(local or self._store.uri(key))
         return found
 
+    def fetched(self, key: str, owner: str, name: str) -> Path | None:
+        """Bring what lies at a key to the workspace, as the output of its ``owner``."""
+        return self._fetched(key, inside(self._place, owner) / name)
+
     def _values(self, key: str) -> dict[str, Any]:
         values: dict[str, Any] = json.loads(self._store.get(key) or b"{}")
         return values

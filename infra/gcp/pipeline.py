@@ -140,7 +140,7 @@ def _custom_job(container: Mapping[str, Any], path: str, pools: Any) -> Iterator
         yield Problem(f"{path}.args", f"have a payload that is not JSON: {error}")
         return
     found = shaped(VERTEX, "aiplatform.projects.locations.customJobs.create", body)
-    found = found or list(rules.problems("customJobs.create", body, {}))
+    found = found or list(rules.problems("customJobs.create", body))
     yield from (Problem(f"{path}.payload.{each.path}", each.words) for each in found)
 
 

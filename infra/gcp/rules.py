@@ -44,11 +44,15 @@ _COUNTS = (1, 2, 4, 8, 16)
 _MOST_NAME, _MOST_LABELS, _MOST_ENV, _LEAST_DISK, _MOST_DISK = 128, 64, 100, 100, 64000
 
 
-def problems(method: str, request: Request, params: Request) -> Iterator[Problem]:
-    """What is wrong beyond the description. The request must have its shapes."""
+def given(params: Request) -> Iterator[Problem]:
+    """What is wrong with the parameters of a call beyond the description."""
     identity = params.get("pipelineJobId")
     if identity is not None and not _ID.fullmatch(str(identity)):
         yield Problem("pipelineJobId", f"is {shown(identity)}, not 1 to 127 of a-z, 0-9 and -")
+
+
+def problems(method: str, request: Request) -> Iterator[Problem]:
+    """What is wrong beyond the description. The request must have its shapes."""
     for rule in (*_RULES.get(method, ()), *_serving().get(method, ())):
         yield from rule(request)
 

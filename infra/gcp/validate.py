@@ -58,10 +58,18 @@ def problems(
     if found:
         return found
     given = body or {}
-    found = list(rules.problems(method, given, params or {}))
+    found = [*rules.given(params or {}), *rules.problems(method, given)]
     if method == "pipelineJobs.create":
         found += pipeline.problems(given)
     return found
+
+
+def parameters(method: str, params: Mapping[str, Any]) -> list[Problem]:
+    """What is wrong with the parameters of a call. Raises KeyError: no method."""
+    from infra.gcp import rules
+
+    found = list(_parameters(methods(VERTEX)[f"{_PREFIX}{method}"], params))
+    return found or list(rules.given(params))
 
 
 def shaped(

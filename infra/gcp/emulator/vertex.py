@@ -86,7 +86,7 @@ def _check(
     found = validate.shaped(VERTEX, method.id, asked, params, numbered) if not raw else []
     name = method.id.removeprefix(PREFIX)
     if not found and not raw:
-        found = list(rules.problems(name, body, params))
+        found = [*rules.given(params), *rules.problems(name, body)]
         if name == "pipelineJobs.create":
             found += pipeline.problems(body)
     if found:

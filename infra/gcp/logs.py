@@ -1,0 +1,70 @@
+"""What jobs print, from Cloud Logging: an entry a line, found by the ID of the job."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from infra.cloud.looking import Task
+from infra.gcp.session import Gcp
+
+_LAST = 15
+_PAGE = 1000
+
+
+class Reader:
+    """Reads the logs of jobs, each line once."""
+
+    def __init__(self, gcp: Gcp) -> None:
+        self._gcp = gcp
+        self._seen: dict[str, set[str]] = {}
+        self._latest: dict[str, str] = {}
+
+    def lines(self, task: Task) -> Iterator[str]:
+        """What a step printed since it was asked before; ``task.job`` names its jobs."""
+        for job in task.job.split():
+            yield from self._new(job)
+
+    def _new(self, job: str) -> Iterator[str]:
+        seen = self._seen.setdefault(job, set())
+        for entry in _entries(self._gcp, job, self._latest.get(job, "")):
+            self._latest[job] = max(self._latest.get(job, ""), entry["timestamp"])
+            if entry["insertId"] in seen:
+                continue
+            seen.add(entry["insertId"])
+            yield from _text(entry).splitlines()
+
+
+def tail(gcp: Gcp, task: Task) -> list[str]:
+    """The last lines of a step; none where they cannot be read."""
+    from infra.errors import TrefoilError
+
+    try:
+        return list(Reader(gcp).lines(task))[-_LAST:]
+    except TrefoilError:
+        return []
+
+
+def _entries(gcp: Gcp, job: str, since: str) -> Iterator[dict[str, Any]]:
+    """Entries of a job, oldest first, from a time on."""
+    terms = ['resource.type="ml_job"', f'resource.labels.job_id="{job}"']
+    if since:
+        terms.append(f'timestamp>="{since}"')
+    asked: dict[str, Any] = {
+        "resourceNames": [f"projects/{gcp.project}"],
+        "filter": " AND ".join(terms),
+        "orderBy": "timestamp asc",
+        "pageSize": _PAGE,
+    }
+    while True:
+        page = gcp.call("logging", "entries.list", "read the log", asked)
+        yield from page.get("entries", ())
+        if not page.get("nextPageToken"):
+            return
+        asked = {**asked, "pageToken": page["nextPageToken"]}
+
+
+def _text(entry: dict[str, Any]) -> str:
+    if "textPayload" in entry:
+        return str(entry["textPayload"])
+    return str(entry.get("jsonPayload", {}).get("message", ""))

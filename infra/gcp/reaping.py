@@ -1,0 +1,119 @@
+"""Ends and removes what a run left in the project, found by its records and its label.
+
+What has ended costs nothing, and stays to be looked at, as do data, unless told: what steps left,
+checkpoints, the jobs that Vertex AI lists, and the records of the run.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from infra.cloud.records import Attempt, Records
+from infra.cloud.store import remove_under
+from infra.errors import ProviderError
+from infra.gcp import GcpSettings
+from infra.gcp.described import OF_JOB, of_run
+from infra.gcp.looking import Looker, pipeline_name
+from infra.gcp.names import RUN
+from infra.gcp.session import Found, Gcp, connected
+from infra.gcp.stopping import stop
+from infra.plan import FINAL, RunRef
+
+_PATIENCE, _PAUSE = 300.0, 0.5
+"""Seconds that jobs have to save themselves and end, and between two looks at them."""
+_GOING_ON = ("QUEUED", "PENDING", "RUNNING", "CANCELLING", "PAUSED", "UPDATING")
+
+
+def reap(run: RunRef, settings: GcpSettings, *, data: bool = False) -> list[str]:
+    """End all of a run; says what was done.
+
+    ``data`` removes what lies in Cloud Storage of it, too, and its jobs from Vertex AI's lists.
+    Raises InputError on an unknown run.
+    """
+    gcp = connected(settings.project, settings.region)
+    store = gcp.store(settings.bucket)
+    records = Records(store, settings.prefix)
+    attempts = records.attempts(run)
+    did = list(_end(gcp, attempts))
+    if not attempts[-1].ended:
+        look = Looker(gcp, attempts[-1]).look()
+        state = look.main if look.main in FINAL else "cancelled"
+        records.note(attempts[-1], "ended", look._replace(state=state, words="reaped").data())
+    if data:
+        did += _removed(gcp, attempts)
+        for folder in ("runs", "checkpoints", "records"):
+            prefix = f"{settings.prefix.strip('/')}/{folder}/{run.run_id}/"
+            if count := remove_under(store, prefix):
+                did.append(f"{store.uri(prefix)} removed, {count} objects")
+    return did
+
+
+def left(settings: GcpSettings) -> dict[str, list[str]]:
+    """By run: the jobs that go on, which have a run's label in this project and region."""
+    gcp = connected(settings.project, settings.region)
+    found: dict[str, list[str]] = {}
+    for what, kind in (("pipeline", "pipelineJobs"), ("custom job", "customJobs")):
+        listed = gcp.pages(
+            f"{kind}.list", kind, "list jobs", parent=gcp.parent, filter=f"labels.{RUN}:*"
+        )
+        for each in listed:
+            if each["state"].rpartition("STATE_")[2] in _GOING_ON:
+                run_id = each["labels"][RUN]
+                words = f"{what} {each['name'].rpartition('/')[2]} ({each['displayName']})"
+                found.setdefault(run_id, []).append(words)
+    return found
+
+
+def _end(gcp: Gcp, attempts: list[Attempt]) -> Iterator[str]:
+    """End what goes on, and wait for that; a pipeline first, which may start jobs."""
+    for attempt in attempts:
+        if "pipeline" not in attempt.request:
+            continue
+        name = pipeline_name(gcp, attempt)
+        if not _pipeline_over(gcp, name):
+            stop(gcp, name)
+            _wait_for(lambda name=name: _pipeline_over(gcp, name), name)
+            yield f"pipeline {attempt.request['pipeline']} ended"
+    for job in of_run(gcp, attempts[-1].run_id):
+        if job["state"] not in OF_JOB:
+            stop(gcp, job["name"])
+            _wait_for(lambda name=job["name"]: _job_over(gcp, name), job["name"])
+            yield f"custom job {job['displayName']} ended"
+
+
+def _removed(gcp: Gcp, attempts: list[Attempt]) -> Iterator[str]:
+    for attempt in attempts:
+        if "pipeline" in attempt.request:
+            name = pipeline_name(gcp, attempt)
+            if gcp.find("pipelineJobs.delete", "remove the pipeline", name=name):
+                yield f"pipeline {attempt.request['pipeline']} removed"
+    for job in of_run(gcp, attempts[-1].run_id):
+        if gcp.find("customJobs.delete", "remove the job", name=job["name"]):
+            yield f"custom job {job['displayName']} removed"
+
+
+def _pipeline_over(gcp: Gcp, name: str) -> bool:
+    found = gcp.find("pipelineJobs.get", "tell of the run", name=name)
+    return found is None or _over(found)
+
+
+def _job_over(gcp: Gcp, name: str) -> bool:
+    found = gcp.find("customJobs.get", "tell of the job", name=name)
+    return found is None or _over(found)
+
+
+def _over(found: Found) -> bool:
+    return found["state"].rpartition("STATE_")[2] not in _GOING_ON
+
+
+def _wait_for(over: Callable[..., Any], name: str) -> None:
+    until = time.monotonic() + _PATIENCE
+    while not over():
+        if time.monotonic() > until:
+            raise ProviderError(
+                f"{name} does not end, {_PATIENCE:g} s after Vertex AI was asked; give the same "
+                "command again"
+            )
+        time.sleep(_PAUSE)

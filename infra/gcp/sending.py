@@ -1,0 +1,134 @@
+"""From a Request to a run that goes on, whatever was sent already.
+
+A record of what is to be started is put to Cloud Storage first. A PipelineJob is called by its run,
+so that Vertex AI itself refuses a second one. A CustomJob cannot be called: it is looked for by the
+run's label before one is made and after; of two, which two commands at once may make, the first
+one stays and the other is ended within the second.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from infra.cloud.looking import Look, kept
+from infra.cloud.problems import Problem, refuse
+from infra.cloud.records import Attempt, Records
+from infra.errors import ProviderError
+from infra.gcp import GcpSettings, jobs, preflight, validate
+from infra.gcp.described import of_run
+from infra.gcp.looking import Looker
+from infra.gcp.names import named
+from infra.gcp.session import IN_USE, Found, Gcp
+from infra.gcp.stopping import stop
+from infra.plan import Request, to_data
+from infra.redaction import redacted
+
+_BROKEN = ("failed", "cancelled")
+_TRIES, _LOST = 3, 1.0
+"""How often a CustomJob is tried to be made, and seconds after which a lost one must be listed."""
+
+
+def send(gcp: Gcp, request: Request, settings: GcpSettings) -> Attempt:
+    """Start the run, or find it: where it goes on or has succeeded, nothing is sent."""
+    body: Any = request.body
+    store = gcp.store(settings.bucket)
+    records = Records(store, settings.prefix)
+    attempt = records.newest(request.run_id)
+    look = _look(gcp, attempt) if attempt and attempt.started else None
+    if attempt and look and look.state not in _BROKEN:
+        return attempt
+    preflight.require(gcp, body, settings)
+    if attempt is None:
+        attempt = _claimed(records, request, settings, 1)
+    elif look:
+        attempt = _claimed(records, request, settings, attempt.number + 1)
+    for key, content in body["files"].items():  # a key holds the digest of its content
+        store.put(key, content.encode(), once=True)
+    started = _start_job(gcp, attempt) if "job" in attempt.request else _start(gcp, attempt, body)
+    return records.note(attempt, "started", started)
+
+
+def check(request: Request) -> None:
+    """Hold all that would be sent against Google's description. Raises InputError."""
+    refuse("Vertex AI", _problems(request.body))
+
+
+def _problems(body: Any) -> Iterator[tuple[str, Problem]]:
+    if "pipeline" in body:
+        given = {"pipelineJobId": body["pipeline"]["id"]}
+        found = validate.problems("pipelineJobs.create", body["pipeline"]["job"])
+        found += validate.parameters("pipelineJobs.create", {**given, "parent": _parent(body)})
+        yield from (("pipelineJobs.create", each) for each in found)
+    else:
+        for each in validate.problems("customJobs.create", body["job"]):
+            yield "customJobs.create", each
+
+
+def _parent(body: Any) -> str:
+    return f"projects/{body['project']}/locations/{body['region']}"
+
+
+def _look(gcp: Gcp, attempt: Attempt) -> Look:
+    return kept(attempt.ended) if attempt.ended else Looker(gcp, attempt).look()
+
+
+def _claimed(
+    records: Records, request: Request, settings: GcpSettings, number: int
+) -> Attempt:
+    """Write down what is going to be started; of two who do, both go on with what one wrote."""
+    body: Any = request.body
+    asked: dict[str, Any] = {"schema": 1, "plan": redacted(to_data(_kept_plan(request)))}
+    again = () if number == 1 else (str(number),)
+    if "job" in body:
+        name = named(body["job"]["displayName"], *again)
+        asked["job"] = {**body["job"], "displayName": name}
+    else:
+        asked["pipeline"] = named(body["pipeline"]["id"], *again)
+        steps = request.plan.steps
+        asked["custom"] = [step.name for step in steps if jobs.is_custom(step, settings)]
+    return records.claim(request.run_id, number, asked)
+
+
+def _kept_plan(request: Request) -> Any:
+    """The plan without its IR: Vertex AI keeps that, and a record is read often."""
+    return request.plan._replace(source={})
+
+
+def _start(gcp: Gcp, attempt: Attempt, body: Mapping[str, Any]) -> dict[str, Any]:
+    """Start the PipelineJob, or find that it is there."""
+    name = attempt.request["pipeline"]
+    gcp.find(
+        "pipelineJobs.create", "start the run", body["pipeline"]["job"], IN_USE,
+        parent=gcp.parent, pipelineJobId=name,
+    )  # fmt: skip
+    return {"pipeline": f"{gcp.parent}/pipelineJobs/{name}"}
+
+
+def _start_job(gcp: Gcp, attempt: Attempt) -> dict[str, Any]:
+    """Make the CustomJob, or find it. Raises TrefoilError."""
+    job = attempt.request["job"]
+    for tried in range(1, _TRIES + 1):
+        if not _named(gcp, attempt):
+            try:
+                gcp.ask("customJobs.create", f"start the job {job['displayName']}", job,
+                        parent=gcp.parent)  # fmt: skip
+            except ProviderError:  # the answer may be lost, and not the job
+                time.sleep(_LOST)
+                if not _named(gcp, attempt) and tried == _TRIES:
+                    raise
+        if found := _named(gcp, attempt):
+            for other in found[1:]:
+                stop(gcp, other["name"])
+            return {"job": found[0]["name"]}
+        time.sleep(_LOST)
+    raise ProviderError(f"Vertex AI does not list the job {job['displayName']} that it has made")
+
+
+def _named(gcp: Gcp, attempt: Attempt) -> list[Found]:
+    """The jobs of an attempt, the first one first."""
+    wanted = attempt.request["job"]["displayName"]
+    return [each for each in of_run(gcp, attempt.run_id) if each["displayName"] == wanted]
+
+
