@@ -3,9 +3,10 @@
     python -m components.serve --model DIR [--port 8080] [--host 127.0.0.1]
 
 One image serves every platform. SageMaker runs it as ``serve`` (port 8080, the model in
-/opt/ml/model), Vertex AI sets AIP_HTTP_PORT, AIP_HEALTH_ROUTE and AIP_PREDICT_ROUTE; either means
-every interface instead of 127.0.0.1. Azure ML says by AZUREML_MODEL_DIR where the model lies; how
-deep below it differs, so it is searched for. Where flags cannot be given, TREFOIL_MODEL_NAME and
+/opt/ml/model), Vertex AI sets AIP_HTTP_PORT, AIP_HEALTH_ROUTE, AIP_PREDICT_ROUTE and
+AIP_STORAGE_URI, a gs:// address that the model is fetched from; either means every interface
+instead of 127.0.0.1. Azure ML says by AZUREML_MODEL_DIR where the model lies; how deep below it
+differs, so it is searched for. Where flags cannot be given, TREFOIL_MODEL_NAME and
 TREFOIL_MODEL_VERSION say what it is. It listens at once and is ready when the model has been loaded
 and tried. SIGTERM lets requests finish (``--drain`` seconds at most) and ends it with 0.
 """
@@ -17,6 +18,7 @@ import asyncio
 import os
 import socket
 import sys
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -53,7 +55,8 @@ def parse(argv: list[str], environment: Mapping[str, str]) -> argparse.Namespace
     hosted = argv[:1] == ["serve"] or "AIP_HTTP_PORT" in environment
     parser = contract.Arguments("components.serve", description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("platform", nargs="?", choices=["serve"], help="as SageMaker starts it")
-    parser.add_argument("--model", type=Path, default=mounted(environment), help="model directory")
+    model = environment.get("AIP_STORAGE_URI") or str(mounted(environment))
+    parser.add_argument("--model", default=model, help="model directory, or gs:// address of one")
     parser.add_argument("--host", default="0.0.0.0" if hosted else "127.0.0.1")  # noqa: S104
     parser.add_argument("--port", type=int, default=environment.get("AIP_HTTP_PORT", "8080"))
     name = environment.get("TREFOIL_MODEL_NAME", "")
@@ -120,11 +123,19 @@ async def serve(
         app.close()
 
 
-def load(directory: Path, threads: int) -> tuple[Model, dict[str, float]]:
-    """Load a model and try each of its operations. Raises InputError."""
+def load(where: str | Path, threads: int) -> tuple[Model, dict[str, float]]:
+    """Load a model, fetched where it lies in a bucket, and try each of its operations.
+
+    Raises InputError.
+    """
     from components.serving.operations import Model
 
-    model = Model(directory, threads)
+    if str(where).startswith("gs://"):
+        from components.serving.storage import fetch
+
+        with tempfile.TemporaryDirectory() as folder:
+            return load(fetch(str(where), Path(folder, "model")), threads)
+    model = Model(Path(where), threads)
     return model, model.warm_up()
 
 

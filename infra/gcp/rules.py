@@ -11,8 +11,8 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from infra.gcp.names import RUN
 from infra.cloud.problems import Problem, shown
+from infra.gcp.names import RUN
 
 Request = Mapping[str, Any]
 Rule = Callable[[Request], Iterator[Problem]]
@@ -20,7 +20,14 @@ Rule = Callable[[Request], Iterator[Problem]]
 _LABEL = re.compile(r"[a-z][a-z0-9_-]{0,62}")
 _VALUE = re.compile(r"[a-z0-9_-]{0,63}")
 _GS = re.compile(r"gs://[a-z0-9][a-z0-9._-]{1,220}[a-z0-9](/.*)?")
-_ID = re.compile(r"[a-z][a-z0-9-]{0,126}")
+_IDS = {
+    "pipelineJobId": (re.compile(r"[a-z][a-z0-9-]{0,126}"), "1 to 127 of a-z, 0-9 and -"),
+    "endpointId": (
+        re.compile(r"[a-z]([a-z0-9-]{0,61}[a-z0-9])?|[1-9][0-9]{0,8}"),
+        "63 of a-z, 0-9 and -, a letter first, nor 9 digits",
+    ),
+}
+"""What a person may call something by, where it is a parameter."""
 _ACCOUNT = re.compile(r"[a-z0-9-]{6,30}@[a-z0-9.:-]+|\d+-compute@developer\.gserviceaccount\.com")
 _NETWORK = re.compile(r"projects/[^/]+/global/networks/[a-z][a-z0-9-]{0,62}")
 _KEY = re.compile(r"projects/[^/]+/locations/[^/]+/keyRings/[^/]+/cryptoKeys/[^/]+")
@@ -44,11 +51,14 @@ _COUNTS = (1, 2, 4, 8, 16)
 _MOST_NAME, _MOST_LABELS, _MOST_ENV, _LEAST_DISK, _MOST_DISK = 128, 64, 100, 100, 64000
 
 
-def given(params: Request) -> Iterator[Problem]:
+def given(method: str, params: Request) -> Iterator[Problem]:
     """What is wrong with the parameters of a call beyond the description."""
-    identity = params.get("pipelineJobId")
-    if identity is not None and not _ID.fullmatch(str(identity)):
-        yield Problem("pipelineJobId", f"is {shown(identity)}, not 1 to 127 of a-z, 0-9 and -")
+    for name, (pattern, words) in _IDS.items():
+        identity = params.get(name)
+        if identity is not None and not pattern.fullmatch(str(identity)):
+            yield Problem(name, f"is {shown(identity)}, not {words}")
+    if method == "endpoints.patch" and "updateMask" in params:
+        yield from _masked(str(params["updateMask"]))
 
 
 def problems(method: str, request: Request) -> Iterator[Problem]:
@@ -58,12 +68,15 @@ def problems(method: str, request: Request) -> Iterator[Problem]:
 
 
 def _serving() -> Mapping[str, tuple[Rule, ...]]:
-    try:
-        from infra.gcp.serving import rules
-    except ImportError:
-        return {}
-    found: Mapping[str, tuple[Rule, ...]] = rules.RULES
-    return found
+    from infra.gcp.serving import rules
+
+    return rules.RULES
+
+
+def _masked(mask: str) -> Iterator[Problem]:
+    from infra.gcp.serving import rules
+
+    return rules.masked(mask)
 
 
 def named(request: Request) -> Iterator[Problem]:
@@ -160,7 +173,7 @@ def job_spec(spec: Request, path: str) -> Iterator[Problem]:
         yield from _pool(pool, f"{path}.workerPoolSpecs[{at}]", at)
     output = (spec.get("baseOutputDirectory") or {}).get("outputUriPrefix")
     yield from bucketed(output, f"{path}.baseOutputDirectory.outputUriPrefix")
-    yield from _ground(spec, f"{path}.")
+    yield from ground(spec, f"{path}.")
     yield from _scheduled(spec.get("scheduling") or {}, f"{path}.scheduling")
 
 
@@ -183,10 +196,11 @@ def _pool(pool: Request, path: str, at: int) -> Iterator[Problem]:
     if size is not None and not _LEAST_DISK <= size <= _MOST_DISK:
         where = f"{path}.diskSpec.bootDiskSizeGb"
         yield Problem(where, f"is {size}; it lies between {_LEAST_DISK} and {_MOST_DISK}")
-    yield from _container(pool.get("containerSpec") or {}, f"{path}.containerSpec")
+    yield from container(pool.get("containerSpec") or {}, f"{path}.containerSpec")
 
 
-def _container(spec: Request, path: str) -> Iterator[Problem]:
+def container(spec: Request, path: str) -> Iterator[Problem]:
+    """An image, and the variables that it finds."""
     image = spec.get("imageUri")
     if isinstance(image, str) and not _IMAGE.fullmatch(image):
         words = "not REGISTRY/NAME:TAG or REGISTRY/NAME@sha256:DIGEST"
@@ -204,7 +218,8 @@ def _container(spec: Request, path: str) -> Iterator[Problem]:
         seen.add(name)
 
 
-def _ground(spec: Request, under: str = "") -> Iterator[Problem]:
+def ground(spec: Request, under: str = "") -> Iterator[Problem]:
+    """Who something runs as, and in which network."""
     account, network = spec.get("serviceAccount", ""), spec.get("network", "")
     if account and not _ACCOUNT.fullmatch(account):
         words = "not NAME@PROJECT.iam.gserviceaccount.com"
@@ -229,7 +244,7 @@ def _scheduled(given: Request, path: str) -> Iterator[Problem]:
 
 
 def _pipeline(request: Request) -> Iterator[Problem]:
-    yield from _ground(request)
+    yield from ground(request)
     if not request.get("pipelineSpec") and not request.get("templateUri"):
         yield Problem("pipelineSpec", "or templateUri is given, one of them")
     runtime = request.get("runtimeConfig")

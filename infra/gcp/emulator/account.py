@@ -9,13 +9,14 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from infra.gcp import GcpSettings
 from infra.storage import write_whole
 
 PROJECT, NUMBER, REGION = "trefoil-rehearsal", "123456789012", "europe-west4"
 _BUCKET = "trefoil-rehearsal"
-_CREDENTIALS = "GOOGLE_APPLICATION_CREDENTIALS"
+_CREDENTIALS, _METADATA = "GOOGLE_APPLICATION_CREDENTIALS", "GCE_METADATA_HOST"
 _TOKENS = "https://oauth2.googleapis.com/token"
 
 
@@ -50,20 +51,25 @@ def number_of(project: str) -> str:
 
 
 @contextlib.contextmanager
-def credentials(folder: Path, project: str) -> Iterator[None]:
-    """A service account's key, made up, in the environment while the block runs."""
+def credentials(folder: Path, project: str, address: str) -> Iterator[None]:
+    """Who asks, in the environment while the block runs.
+
+    That is a service account's key, made up, and for containers the metadata server that is at
+    ``address``.
+    """
     file = folder / "key.json"
     if not file.exists():
         folder.mkdir(parents=True, exist_ok=True)
         write_whole(file, json.dumps(_key(project)), private=True)
-    before = os.environ.get(_CREDENTIALS)
-    os.environ[_CREDENTIALS] = str(file.resolve())
+    found = {_CREDENTIALS: str(file.resolve()), _METADATA: urlsplit(address).netloc}
+    before = {name: os.environ[name] for name in found if name in os.environ}
+    os.environ.update(found)
     try:
         yield
     finally:
-        del os.environ[_CREDENTIALS]
-        if before is not None:
-            os.environ[_CREDENTIALS] = before
+        for name in found:
+            del os.environ[name]
+        os.environ.update(before)
 
 
 def _key(project: str) -> dict[str, str]:

@@ -87,9 +87,9 @@ def standing(
 
     log, faults = Log(workspace / "requests.jsonl", named), Faults(scenario.get("faults", ()))
     with (
-        serving(answer, log, faults, fail, {*answering, *LOOPBACK}) as address,
+        serving(answer, log, faults, fail, answering) as address,
         ground(_routes(account, address), log),
-        credentials(workspace, account.project),
+        credentials(workspace, account.project, address),
         contextlib.closing(parts),
         contextlib.nullcontext() if looking else held.answering(workspace, address),
     ):
@@ -106,7 +106,7 @@ def joined(account: Account, workspace: Path) -> Iterator[bool]:
         yield False
         return
     log = Log(workspace / "requests.jsonl", named)
-    with ground(_routes(account, there), log), credentials(workspace, account.project):
+    with ground(_routes(account, there), log), credentials(workspace, account.project, there):
         yield True
 
 
@@ -119,6 +119,7 @@ def _answers(
     account: Account, world: World, parts: Any, logs: Any, scenario: Mapping[str, Any]
 ) -> dict[str, Callable[[Call], Answer]]:
     from infra.gcp.emulator import around
+    from infra.gcp.emulator.serving.metadata import metadata
     from infra.gcp.emulator.storage import Storage
     from infra.gcp.emulator.vertex import Vertex
 
@@ -129,6 +130,7 @@ def _answers(
         **dict.fromkeys(_STORAGE, Storage(world.objects).answer),
         **dict.fromkeys(_LOGGING, logs.answer),
         **dict.fromkeys(around.HOSTS, beside.answer),
+        **dict.fromkeys(LOOPBACK, metadata),
     }
 
 

@@ -15,7 +15,12 @@ from infra.rehearsal.server import Answer, Call, answer
 
 _PAGE = 1000
 _TERM = re.compile(r'([\w.]+)\s*(=|>=|>)\s*"?([^"\s]+)"?')
-_KNOWN = ("resource.type", "resource.labels.job_id", "timestamp", "insertId")
+_WHO = {"ml_job": "job_id", "aiplatform.googleapis.com/Endpoint": "endpoint_id"}
+"""Which label tells whose log it is, by the type of the resource."""
+_KNOWN = (
+    "resource.type", *(f"resource.labels.{label}" for label in _WHO.values()), "timestamp",
+    "insertId",
+)  # fmt: skip
 
 
 class Logs:
@@ -42,7 +47,7 @@ class Logs:
             words = "Permission 'logging.logEntries.list' denied on the resource"
             raise Refused("PERMISSION_DENIED", words)
         asked = _read(request.get("filter", ""))
-        entries = list(self._entries(asked)) if asked["resource.type"] == "ml_job" else []
+        entries = list(self._entries(asked)) if asked["resource.type"] in _WHO else []
         if "desc" in request.get("orderBy", ""):
             entries.reverse()
         begin = int(request.get("pageToken") or 0)
@@ -51,8 +56,9 @@ class Logs:
         return {"entries": entries[begin : begin + size], **more}
 
     def _entries(self, asked: dict[str, str]) -> Iterator[dict[str, Any]]:
-        """Every line of a job, each a millisecond after the one before: files have no times."""
-        job = asked.get("resource.labels.job_id", "")
+        """Every line of a log, each a millisecond after the one before: files have no times."""
+        kind = asked["resource.type"]
+        job = asked.get(f"resource.labels.{_WHO[kind]}", "")
         for at, (log, file, began) in enumerate(self._find(job)):
             text = file.read_text(encoding="utf-8", errors="replace") if file.is_file() else ""
             for number, line in enumerate(text.splitlines()):
@@ -61,7 +67,7 @@ class Logs:
                     continue
                 yield {
                     "logName": f"projects/{self._world.project}/logs/{log}",
-                    "resource": {"type": "ml_job", "labels": {"job_id": job, "task_name": log}},
+                    "resource": {"type": kind, "labels": {_WHO[kind]: job, "task_name": log}},
                     "insertId": f"{at:03}-{number:08}",
                     "timestamp": when,
                     "severity": "INFO",

@@ -16,6 +16,7 @@ from infra.rehearsal.server import Answer, Call, answer
 Operation: TypeAlias = Callable[[Mapping[str, Any]], "dict[str, Any] | Answer"]
 """Carries a call out: given its parameters by name, ``body`` and ``call``. Raises Refused."""
 PREFIX = "aiplatform.projects.locations."
+_RAW = ":rawPredict"
 _SHARED = frozenset({"alt", "$alt", "prettyPrint", "key", "fields", "quotaUser", "uploadType",
                      "$.xgafv"})  # fmt: skip
 
@@ -52,7 +53,10 @@ class Vertex:
         method, named = match
         body = _body(call) if method.body else {}
         query = {name: values[-1] for name, values in call.query.items() if name not in _SHARED}
-        _check(method, body, {**named, **query}, bool(call.query.get("$alt")))
+        if method.verb == "PATCH":
+            body = _given(method, body)
+        if not call.path.endswith(_RAW):
+            _check(method, body, {**named, **query}, bool(call.query.get("$alt")))
         self._check_project(named)
         return method, {**named, **query, "body": body}
 
@@ -64,10 +68,15 @@ class Vertex:
                 raise Refused("PERMISSION_DENIED", words)
 
 
+def _given(method: Method, body: dict[str, Any]) -> dict[str, Any]:
+    """A resource as it was read and changed, without what Google alone sets."""
+    fields = validate.document(VERTEX)["schemas"][method.body]["properties"]
+    return {name: item for name, item in body.items() if not fields.get(name, {}).get("readOnly")}
+
+
 def _body(call: Call) -> dict[str, Any]:
-    kind = call.header("Content-Type")
-    if call.body and "json" not in kind and kind:
-        return {}  # of a raw prediction
+    if call.path.endswith(_RAW):
+        return {}  # what it is is the container's business
     try:
         found = json.loads(call.body or b"{}")
     except ValueError as error:
@@ -81,12 +90,10 @@ def _check(
     method: Method, body: Mapping[str, Any], params: Mapping[str, Any], numbered: bool
 ) -> None:
     """Raise Refused where Google would not take the call, with every fault that it has."""
-    raw = method.body == "GoogleApiHttpBody"
-    asked = None if raw else body
-    found = validate.shaped(VERTEX, method.id, asked, params, numbered) if not raw else []
     name = method.id.removeprefix(PREFIX)
-    if not found and not raw:
-        found = [*rules.given(params), *rules.problems(name, body)]
+    found = validate.shaped(VERTEX, method.id, body, params, numbered)
+    if not found:
+        found = [*rules.given(name, params), *rules.problems(name, body)]
         if name == "pipelineJobs.create":
             found += pipeline.problems(body)
     if found:

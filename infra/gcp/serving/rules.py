@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from infra.cloud.problems import Problem, shown
 from infra.gcp.rules import (
     Request,
     Rule,
@@ -22,7 +23,6 @@ from infra.gcp.rules import (
     machine,
     named,
 )
-from infra.gcp.validate import Problem, shown
 
 _MODEL_ID = re.compile(r"[a-z_][a-z0-9_-]{0,62}")
 _MODEL = re.compile(r"projects/[^/]+/locations/[^/]+/models/[^/@]+")
@@ -235,10 +235,8 @@ def _known(value: str, known: tuple[str, ...], path: str) -> Iterator[Problem]:
         yield Problem(path, f"is {shown(value)}, none of {', '.join(known)}")
 
 
-def masked(method: str, mask: str) -> Iterator[Problem]:
-    """The updateMask of a patch, a parameter."""
-    if method != "endpoints.patch":
-        return
+def masked(mask: str) -> Iterator[Problem]:
+    """The updateMask of an endpoint's patch, a parameter."""
     for path in mask.split(","):
         if path.partition(".")[0] not in _PATCHED:
             yield Problem("updateMask", f"has {shown(path)}, which cannot be changed")

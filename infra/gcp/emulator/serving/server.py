@@ -1,0 +1,197 @@
+"""One server of what is deployed, by Vertex AI's contract: AIP_HTTP_PORT and its kin.
+
+Facts are of "Custom container requirements for prediction". It stands for all machines of what is
+deployed, and fetches its files by itself from AIP_STORAGE_URI.
+"""
+
+from __future__ import annotations
+
+import http.client
+import re
+import socket
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Any, NamedTuple
+from urllib.parse import quote
+
+from infra.errors import TrefoilError
+from infra.gcp.emulator.machine import Machine, Processes, Work
+from infra.gcp.emulator.operations import Halted
+from infra.gcp.emulator.refusal import Refused
+from infra.gcp.emulator.world import Record, World
+
+_COMMANDS = {"trefoil-server": ("python", "-m", "components.serve", "--host", "127.0.0.1")}
+"""What images of ours do by themselves, which only Docker would know."""
+ENDED = "ended"
+"""A file beside the log; its time is when the server ended."""
+_STARTUP = "1800s"
+"""How long a server has to be healthy, unless its model says otherwise."""
+_PROBE, _GRACE, _POLL = 2.0, 30.0, 0.1
+"""Seconds: for one look, between SIGTERM and SIGKILL, and between two looks."""
+_LOST = (OSError, http.client.HTTPException)
+
+
+class Reply(NamedTuple):
+    """What a server answered."""
+
+    status: int
+    body: bytes
+    kind: str
+
+
+class Place(NamedTuple):
+    """Who a server is: what is deployed, where, or a job; ``words`` name it in errors."""
+
+    endpoint: str
+    deployed: str
+    machine: Mapping[str, Any]
+
+
+class Started:
+    """A server that runs."""
+
+    def __init__(self, machine: Machine, port: int, folder: Path, spec: Mapping[str, Any]) -> None:
+        self._machine, self._port, self._folder = machine, port, folder
+        self._health, self._predict = spec["healthRoute"], spec["predictRoute"]
+        self._over = threading.Event()
+        threading.Thread(target=self._wait, daemon=True).start()
+
+    def gone(self) -> bool:
+        """Whether it has ended by itself."""
+        return self._over.is_set()
+
+    def healthy(self) -> bool:
+        """Whether the health route is answered with 200, and in time."""
+        try:
+            return self._ask("GET", self._health, b"", {}, _PROBE).status == http.client.OK
+        except _LOST:
+            return False
+
+    def predict(self, body: bytes, headers: Mapping[str, str], seconds: float) -> Reply:
+        """One request to the predict route. Raises Refused where there is no answer."""
+        try:
+            return self._ask("POST", self._predict, body, headers, seconds)
+        except _LOST as error:
+            words = f"The model server did not answer: {error}."
+            raise Refused("UNAVAILABLE", words) from None
+
+    def addresses(self) -> dict[str, str]:
+        """Where a network of its own reaches it."""
+        base = f"http://127.0.0.1:{self._port}"
+        return {
+            "predictHttpUri": f"{base}{self._predict}",
+            "healthHttpUri": f"{base}{self._health}",
+        }
+
+    def stop(self) -> None:
+        """Let it finish what it does, and end it."""
+        self._machine.terminate()
+        if not self._over.wait(_GRACE):
+            self._machine.kill()
+            self._over.wait()
+
+    def _ask(
+        self, method: str, path: str, body: bytes, headers: Mapping[str, str], seconds: float
+    ) -> Reply:
+        with closing(http.client.HTTPConnection("127.0.0.1", self._port, timeout=seconds)) as there:
+            there.request(method, path, body, dict(headers))
+            found = there.getresponse()
+            kind = found.getheader("Content-Type") or "application/json"
+            return Reply(found.status, found.read(), kind)
+
+    def _wait(self) -> None:
+        self._machine.wait()
+        (self._folder / ENDED).touch()
+        self._over.set()
+
+
+def started(
+    world: World, folder: Path, version: Record, place: Place, halt: threading.Event
+) -> Started:
+    """A server that is healthy. Raises Refused, and Halted where ``halt`` was set meanwhile."""
+    spec = _routed(version["body"].get("containerSpec", {}), place)
+    folder.mkdir(parents=True)
+    port = _free_port()
+    environment = {
+        **{each["name"]: each.get("value", "") for each in spec.get("env", ())},
+        **_contract(world, version, spec, place, port),
+    }
+    work = Work(spec["imageUri"], _words(world, spec), environment, world.objects.root, folder)
+    try:
+        server = Started(world.machines.start(work), port, folder, spec)
+    except TrefoilError as error:
+        raise _failed(world, f"Model server could not be started: {error}") from None
+    longest = float(str(spec.get("deploymentTimeout", _STARTUP)).rstrip("s"))
+    deadline = time.monotonic() + world.scenario.get("startup", longest)
+    while not server.healthy():
+        if halt.wait(_POLL):
+            server.stop()
+            raise Halted
+        if server.gone() or time.monotonic() > deadline:
+            gone = server.gone()
+            server.stop()
+            raise _failed(world, _EXITED if gone else _NEVER)
+    return server
+
+
+_EXITED = "Model server exited unexpectedly."
+_NEVER = (
+    "Model server never became ready. Please validate that your model file or container "
+    "configuration are valid."
+)
+
+
+def _failed(world: World, words: str) -> Refused:
+    """In the words that those quote whom it happened to."""
+    resource = quote("aiplatform.googleapis.com/Endpoint", safe="")
+    query = f"project={world.number}&resource={resource}"
+    where = f"https://console.cloud.google.com/logs/viewer?{query}"
+    return Refused("FAILED_PRECONDITION", f"{words} Model server logs can be found at {where}.")
+
+
+def _routed(spec: Mapping[str, Any], place: Place) -> dict[str, Any]:
+    """The specification, with the routes that Vertex AI takes where it names none."""
+    route = f"/v1/endpoints/{place.endpoint}/deployedModels/{place.deployed}"
+    return {"healthRoute": route, "predictRoute": f"{route}:predict", **spec}
+
+
+def _contract(
+    world: World, version: Record, spec: Mapping[str, Any], place: Place, port: int
+) -> dict[str, str]:
+    """What a container is told of itself. As a process it is given a port that is free."""
+    machine = place.machine
+    accelerator = machine.get("acceleratorType", "")
+    return {
+        "AIP_MODE": "PREDICTION",
+        "AIP_MODE_VERSION": "1.0.0",
+        "AIP_FRAMEWORK": "CUSTOM_CONTAINER",
+        "AIP_PROJECT_NUMBER": world.number,
+        "AIP_MODEL_NAME": version["model"],
+        "AIP_ENDPOINT_ID": place.endpoint,
+        "AIP_DEPLOYED_MODEL_ID": place.deployed,
+        "AIP_MACHINE_TYPE": machine.get("machineType", ""),
+        **({"AIP_ACCELERATOR_TYPE": accelerator} if accelerator else {}),
+        "AIP_HTTP_PORT": str(port),
+        "AIP_HEALTH_ROUTE": spec["healthRoute"],
+        "AIP_PREDICT_ROUTE": spec["predictRoute"],
+        "AIP_STORAGE_URI": version["files"],
+    }
+
+
+def _words(world: World, spec: Mapping[str, Any]) -> list[str]:
+    """The command; where a process is to be an image, what that does by itself."""
+    if spec.get("command") or not isinstance(world.machines, Processes):
+        return [*spec.get("command", ()), *spec.get("args", ())]
+    name = re.split(r"[:@]", spec["imageUri"].rpartition("/")[2])[0]
+    known: Mapping[str, Sequence[str]] = {**_COMMANDS, **world.scenario.get("commands", {})}
+    return [*known.get(name, ()), *spec.get("args", ())]
+
+
+def _free_port() -> int:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        port: int = taken.getsockname()[1]
+        return port

@@ -1,0 +1,74 @@
+"""What a deployer that was killed left of a run, found by its label: machines, and versions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from infra.gcp.names import RUN, label
+from infra.gcp.serving import operations
+from infra.gcp.serving.requests import ENDPOINT, Found, Version
+from infra.gcp.serving.state import State, read
+from infra.gcp.session import Gcp
+
+_DEADLINE = 1800.0
+"""Seconds that Vertex AI has to take something away."""
+
+
+class Left(NamedTuple):
+    """Something of a run: in words, and the call that removes it."""
+
+    run: str
+    words: str
+    method: str
+    asked: Found
+
+
+def left(gcp: Gcp) -> Iterator[Left]:
+    """Machines at endpoints of ours that get no requests, and versions that serve nowhere.
+
+    What an endpoint serves, or would serve after a rollback, is not left: it is in use.
+    """
+    kept: set[Version | None] = set()
+    runs = {version: run for version, run, _ in _versions(gcp)}
+    for name, state in _endpoints(gcp):
+        kept |= {state.serves, state.before, *(each.version for each in state.deployed.values())}
+        for idle in state.idle():
+            version = state.deployed[idle].version
+            asked = {"endpoint": name, "body": {"deployedModelId": idle}}
+            words = f"machines of {version.model} at {name.rpartition('/')[2]}, without a request"
+            yield Left(runs.get(version, ""), words, "endpoints.undeployModel", asked)
+    for version, run, alone in _versions(gcp):
+        if version not in kept:
+            resource = f"{gcp.parent}/models/{version.model}"
+            method = "models.delete" if alone else "models.deleteVersion"
+            asked = {"name": resource if alone else f"{resource}@{version.number}"}
+            yield Left(run, f"version {version.number} of the model {version.model}", method, asked)
+
+
+def remove(gcp: Gcp, run: str) -> Iterator[str]:
+    """Remove what is left of a run; says what was done."""
+    for each in [*left(gcp)]:
+        if each.run == label(run):
+            operations.done(
+                gcp, each.method, f"remove {each.words}", _DEADLINE, (404,), **each.asked
+            )
+            yield f"{each.words} removed"
+
+
+def _endpoints(gcp: Gcp) -> Iterator[tuple[str, State]]:
+    asked = {"parent": gcp.parent, "filter": f"labels.{ENDPOINT}:*"}
+    for each in gcp.pages("endpoints.list", "endpoints", "list the endpoints", **asked):
+        yield each["name"], read(each)
+
+
+def _versions(gcp: Gcp) -> Iterator[tuple[Version, str, bool]]:
+    """Versions that runs uploaded, the run of each, and whether its model has no other."""
+    asked = {"parent": gcp.parent, "filter": f"labels.{RUN}:*"}
+    for model in gcp.pages("models.list", "models", "list the models", **asked):
+        name = model["name"].rpartition("/")[2].partition("@")[0]
+        resource = f"{gcp.parent}/models/{name}"
+        found = [*gcp.pages("models.listVersions", "models", "list versions", name=resource)]
+        for each in found:
+            if run := each.get("labels", {}).get(RUN):
+                yield Version(name, each["versionId"]), run, len(found) == 1
