@@ -9,6 +9,7 @@ Python 3.8 and its standard library alone. Buckets are folders under /gcs.
 import json
 import os
 import sys
+from pathlib import Path
 from typing import Dict  # noqa: UP035  Python 3.8
 
 PORT = 29500
@@ -17,12 +18,16 @@ PORT = 29500
 def main() -> None:
     """Run the command of the step in this process, so that a signal reaches it."""
     gcs = os.environ.get("TREFOIL_GCS", "/gcs")
-    words = [word.replace("/gcs/", f"{gcs}/", 1) if word[:5] == "/gcs/" else word for word in sys.argv[1:]]
+    words = [
+        word.replace("/gcs/", f"{gcs}/", 1) if word[:5] == "/gcs/" else word
+        for word in sys.argv[1:]
+    ]
     for word in words:
         if word.startswith(f"{gcs}/"):
-            os.makedirs(os.path.dirname(word), exist_ok=True)
+            Path(word).parent.mkdir(parents=True, exist_ok=True)
     found = {**rendezvous(), **checkpoints(gcs)}
-    os.execvpe(words[0], words, {"PYTHONUNBUFFERED": "1", **os.environ, **found})
+    env = {"PYTHONUNBUFFERED": "1", **os.environ, **found}
+    os.execvpe(words[0], words, env)  # noqa: S606  the step is this process
 
 
 def checkpoints(gcs: str) -> Dict[str, str]:  # noqa: UP006
@@ -31,7 +36,7 @@ def checkpoints(gcs: str) -> Dict[str, str]:  # noqa: UP006
     if not place.startswith("gs://"):
         return {}
     folder = f"{gcs}/{place[5:].rstrip('/')}"
-    os.makedirs(folder, exist_ok=True)
+    Path(folder).mkdir(parents=True, exist_ok=True)
     return {"TREFOIL_CHECKPOINTS": f"{folder}/step"}
 
 

@@ -74,6 +74,9 @@ def ended(status: Mapping[str, Any], step: str) -> TrefoilError:
     """The error of ours for the status that a job, or a task of a pipeline, ended with."""
     message = str(status.get("message", "")).strip()
     code = CODES.get(int(status.get("code") or 2), "UNKNOWN")
+    left = exit_code(status)
+    if left is not None:
+        return _by_itself(left, step)
     if _STOCKOUT.search(message):
         return CapacityError(
             f"Google has no such machine free for {step} now: {message}; the same command tries "
@@ -83,20 +86,27 @@ def ended(status: Mapping[str, Any], step: str) -> TrefoilError:
         return _limited(message, f"run {step}")
     if code == "PERMISSION_DENIED":
         return _refused(message, f"run {step}")
-    left = exit_code(status)
+    return _not_by_itself(code, message, step)
+
+
+def _by_itself(left: int, step: str) -> StepFailed:
     if left == MEMORY:
         return StepFailed(
             f"{step} was killed (exit code 137), most often for want of memory; ask for a larger "
             "machine"
         )
-    if left is not None:
-        return StepFailed(f"{step} ended with exit code {left}")
+    return StepFailed(f"{step} ended with exit code {left}")
+
+
+def _not_by_itself(code: str, message: str, step: str) -> TrefoilError:
     if code in ("INTERNAL", "UNAVAILABLE", "UNKNOWN"):
         return ProviderError(
             f"Vertex AI failed itself while it ran {step}: {message}; give the same command again"
         )
     if code == "INVALID_ARGUMENT":
         return InputError(f"{step} could not begin: {message}")
+    if code == "DEADLINE_EXCEEDED":
+        return StepFailed(f"{step} did not end within its timeout; it was ended ({message})")
     return StepFailed(f"{step} failed: {message}")
 
 

@@ -28,7 +28,7 @@ _MODULE = "google_cloud_pipeline_components.container.v1.custom_job.launcher"
 CUSTOM_JOB = "CustomJob"
 POOLS, RESOURCES = "worker_pool_specs", "gcp_resources"
 """The input by which the launcher is told containers, and the output that it tells the job by."""
-CONTAINER = Container("gcp", "vertex", "gs://")
+CONTAINER = Container("gcp", "gs://")
 _ENTRY = Path(__file__).with_name("entry.py")
 _WHOLE, _ESCAPED = "{{$}}", "{{$.json_escape[1]}}"
 """All that a lightweight component is told, as text within JSON."""
@@ -92,7 +92,7 @@ def mounted(uri: str) -> str:
 
 def alone(step: Step, image: str, file: StepFile, place: Place) -> Node:
     """The CustomJob of a plan of one step, which the launcher of infra/cloud runs."""
-    words = ["python3", f"{mounted(place.shared(file.key))}/launcher.py"]
+    words = ["python3", f"{mounted(place.shared(file.key))}/launcher.py", "vertex"]
     for channel in file.channels:
         words += ["--input", f"{channel.name}={mounted(_folder(channel.name, channel.uri))}"]
     words += ["--outputs", mounted(place.uri(step.name))]
@@ -150,7 +150,7 @@ def require_alone(plan: Plan, settings: GcpSettings) -> None:
     for step in plan.steps:
         if is_custom(step, settings) and in_a_loop(step, plan):
             raise UnsupportedError(
-                f"step {step.name} is in a loop, and gcp runs it there neither on spot machines, on "
+                f"step {step.name} is in a loop, where gcp runs it neither on spot machines, nor on "
                 "several of them, nor by an account of its own"
             )
 
@@ -159,7 +159,9 @@ def require_importable(plan: Plan) -> None:
     """Refuse what is imported from elsewhere than Cloud Storage. Raises UnsupportedError."""
     for step in plan.steps:
         for source in imports_of(step):
-            uri = as_text(source.uri.value) if isinstance(source.uri, Constant) else CONTAINER.scheme
+            uri = (
+                as_text(source.uri.value) if isinstance(source.uri, Constant) else CONTAINER.scheme
+            )
             if not uri.startswith(CONTAINER.scheme):
                 named_so = uri if "://" in uri else "a file of this machine"
                 raise UnsupportedError(
@@ -179,7 +181,8 @@ def payload_of(container: Mapping[str, Any], pools: Any) -> Node:
     body = json.loads(text.replace(_PLACEHOLDER, json.dumps(pools)))
     if not isinstance(body, dict):
         raise ValueError("it is not an object")
-    return _camel(body)
+    found: Node = _camel(body)
+    return found
 
 
 def _entered(step: Step, given: Node, words: list[str]) -> Node:

@@ -1,4 +1,4 @@
-"""Where a run stands, from what Vertex AI tells of its PipelineJob, its tasks and its CustomJobs."""
+"""Where a run stands, from what Vertex AI tells of its pipeline, its tasks and its jobs."""
 
 from __future__ import annotations
 
@@ -108,5 +108,3 @@ def _all_well(step: Step, before: Mapping[str, Task]) -> bool:
     return all(
         before[name].state in ("succeeded", "cached") for name in step.needs() if name in before
     )
-
-

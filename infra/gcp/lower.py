@@ -191,4 +191,3 @@ def require_settings(settings: GcpSettings) -> None:
             f"gcp needs the settings {', '.join(missing)}: set {variables}, or give --settings the "
             "file that `terraform output -json settings` writes"
         )
-

@@ -6,8 +6,8 @@ import json
 
 from infra.cloud import outputs
 from infra.cloud.looking import Task
-from infra.gcp.session import Gcp
 from infra.gcp import GcpSettings
+from infra.gcp.session import Gcp
 from infra.plan import Json, Step
 from infra.values import neat
 

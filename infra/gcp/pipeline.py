@@ -13,8 +13,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from infra.gcp.jobs import CUSTOM_JOB, LAUNCHER, POOLS, payload_of
 from infra.cloud.problems import Problem
+from infra.gcp.jobs import CUSTOM_JOB, LAUNCHER, POOLS, payload_of
 from infra.gcp.validate import VERTEX, shaped
 
 _SPEC = "pipelineSpec"
@@ -152,4 +152,3 @@ def _accelerators() -> frozenset[str]:
     schemas = document(VERTEX)["schemas"]
     machine = schemas["GoogleCloudAiplatformV1MachineSpec"]["properties"]
     return frozenset(machine["acceleratorType"]["enum"][1:])
-

@@ -212,7 +212,9 @@ def container(spec: Request, path: str) -> Iterator[Problem]:
     for at, each in enumerate(variables):
         name = each["name"]
         if not _VARIABLE.fullmatch(name):
-            yield Problem(f"{path}.env[{at}].name", f"is {shown(name)}, which no variable is called")
+            yield Problem(
+                f"{path}.env[{at}].name", f"is {shown(name)}, which no variable is called"
+            )
         elif name in seen:
             yield Problem(f"{path}.env[{at}].name", f"is {name} once more; each is there once")
         seen.add(name)
@@ -253,7 +255,9 @@ def _pipeline(request: Request) -> Iterator[Problem]:
         return
     yield from bucketed(runtime.get("gcsOutputDirectory"), "runtimeConfig.gcsOutputDirectory")
     if runtime.get("parameters") and runtime.get("parameterValues"):
-        yield Problem("runtimeConfig.parameters", "are given in two ways; parameterValues is enough")
+        yield Problem(
+            "runtimeConfig.parameters", "are given in two ways; parameterValues is enough"
+        )
 
 
 def _not_reserved(request: Request) -> Iterator[Problem]:

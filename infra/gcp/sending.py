@@ -74,9 +74,7 @@ def _look(gcp: Gcp, attempt: Attempt) -> Look:
     return kept(attempt.ended) if attempt.ended else Looker(gcp, attempt).look()
 
 
-def _claimed(
-    records: Records, request: Request, settings: GcpSettings, number: int
-) -> Attempt:
+def _claimed(records: Records, request: Request, settings: GcpSettings, number: int) -> Attempt:
     """Write down what is going to be started; of two who do, both go on with what one wrote."""
     body: Any = request.body
     asked: dict[str, Any] = {"schema": 1, "plan": redacted(to_data(_kept_plan(request)))}
@@ -130,5 +128,3 @@ def _named(gcp: Gcp, attempt: Attempt) -> list[Found]:
     """The jobs of an attempt, the first one first."""
     wanted = attempt.request["job"]["displayName"]
     return [each for each in of_run(gcp, attempt.run_id) if each["displayName"] == wanted]
-
-

@@ -55,14 +55,18 @@ class Gcp:
 
         ``doing`` is told in the error. What may be repeated is, where it fails for a moment.
         """
-        return self.call("aiplatform", f"{_VERTEX}{method}", doing, body, **params)
+        found: Found = self.call("aiplatform", f"{_VERTEX}{method}", doing, body, **params)
+        return found
 
     def find(
         self, method: str, doing: str, body: Any = None,
         unless: Collection[int] = MISSING, **params: Any,
     ) -> Found | None:  # fmt: skip
         """The same; None where the refusal's HTTP code is one of ``unless``."""
-        return self.call_unless("aiplatform", f"{_VERTEX}{method}", doing, unless, body, **params)
+        found: Found | None = self.call_unless(
+            "aiplatform", f"{_VERTEX}{method}", doing, unless, body, **params
+        )
+        return found
 
     def pages(self, method: str, key: str, doing: str, **params: Any) -> Iterator[Found]:
         """Every item of a list that comes in pages."""
@@ -146,8 +150,8 @@ class Gcp:
         regional = f"https://{self.region}-aiplatform.googleapis.com"
         options = {"api_endpoint": regional} if name == "aiplatform" else None
         return build(
-            name, _VERSIONS[name], http=_Way(self._known()), static_discovery=True, client_options=options,
-            cache_discovery=False,
+            name, _VERSIONS[name], http=_Way(self._known()), static_discovery=True,
+            client_options=options, cache_discovery=False,
         )  # fmt: skip
 
     def _known(self) -> Any:
@@ -186,9 +190,10 @@ class _Way:
     """What the discovery client sends by: requests, as httplib2 (which passes over proxies)."""
 
     def __init__(self, credentials: Any) -> None:
-        from google.auth.transport.requests import AuthorizedSession
+        from google.auth.transport import requests
 
-        self._session = AuthorizedSession(credentials)
+        transport: Any = requests
+        self._session = transport.AuthorizedSession(credentials)
 
     def request(
         self, uri: str, method: str = "GET", body: Any = None, headers: Any = None, **_: Any

@@ -72,6 +72,3 @@ class Bucket:
 def _stored(item: dict[str, Any]) -> Stored:
     changed = datetime.datetime.fromisoformat(item["updated"].replace("Z", "+00:00"))
     return Stored(item["name"], int(item["size"]), changed.timestamp())
-
-
-

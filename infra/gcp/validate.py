@@ -211,4 +211,3 @@ class _Walk:
 def is_required(field: Mapping[str, Any]) -> bool:
     """Whether the prose of a field says that it must be there."""
     return str(field.get("description", "")).startswith("Required.") and not field.get("readOnly")
-

@@ -11,9 +11,9 @@ from infra.cloud.overrides import over
 from infra.errors import SettingsError
 from infra.images.catalogue import IMAGES
 from infra.images.names import run_as
+from infra.ir.spec import Node, label_of, stamped
 from infra.kind import FETCHING, SERVING, KindSettings, checkpoints, jobs
 from infra.kind.pods import pod
-from infra.ir.spec import Node, label_of, stamped
 from infra.plan import Plan, Request, Step
 
 _HERE = ("127.0.0.1", "localhost", "::1")

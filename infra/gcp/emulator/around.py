@@ -1,4 +1,4 @@
-"""What else of Google is asked: tokens, who may go where, the project, and whether images are there."""
+"""What else of Google is asked: tokens, the project, and whether images are there."""
 
 from __future__ import annotations
 

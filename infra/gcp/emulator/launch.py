@@ -45,7 +45,7 @@ class Service:
         there.close()
         if answer.status != http.client.OK:
             error = found.get("error", {})
-            print(json.dumps({"code": error.get("code"), "message": error.get("message")}))
+            _say({"code": error.get("code"), "message": error.get("message")})
             sys.exit(1)
         return found
 
@@ -65,7 +65,7 @@ def main() -> None:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         found = _followed(service, name)
     if found["state"] != "JOB_STATE_SUCCEEDED":
-        print(json.dumps({"job": name, **found.get("error", {})}))
+        _say({"job": name, **found.get("error", {})})
         sys.exit(1)
 
 
@@ -73,7 +73,10 @@ def _body(body: dict[str, Any], words: list[str]) -> dict[str, Any]:
     """The CustomJob, the words of its containers put in."""
     for pool in body["jobSpec"]["workerPoolSpecs"]:
         count = pool["containerSpec"].pop("words")
-        pool["containerSpec"]["command"], pool["containerSpec"]["args"] = words[:count], words[count:]
+        pool["containerSpec"]["command"], pool["containerSpec"]["args"] = (
+            words[:count],
+            words[count:],
+        )
     return body
 
 
@@ -99,6 +102,10 @@ def _tell(place: str, service: Service, name: str) -> None:
     told = {"resources": [{"resourceType": "CustomJob", "resourceUri": uri}]}
     Path(place).parent.mkdir(parents=True, exist_ok=True)
     Path(place).write_text(json.dumps(told), encoding="utf-8")
+
+
+def _say(found: dict[str, Any]) -> None:
+    sys.stdout.write(f"{json.dumps(found)}\n")
 
 
 def _end(_signum: int, _frame: object) -> None:

@@ -30,9 +30,7 @@ from infra.rehearsal.executor import Execution
 from infra.rehearsal.stages import Stage, stages
 
 KIND = "PipelineJob"
-ENDED = frozenset(
-    {"PIPELINE_STATE_SUCCEEDED", "PIPELINE_STATE_FAILED", "PIPELINE_STATE_CANCELLED"}
-)
+ENDED = frozenset({"PIPELINE_STATE_SUCCEEDED", "PIPELINE_STATE_FAILED", "PIPELINE_STATE_CANCELLED"})
 _STATES: Mapping[State, str] = {
     "succeeded": "PIPELINE_STATE_SUCCEEDED", "failed": "PIPELINE_STATE_FAILED",
     "cancelled": "PIPELINE_STATE_CANCELLED",
@@ -269,9 +267,7 @@ def _apart(plan: Plan) -> tuple[Plan, dict[str, str]]:
     return plan._replace(steps=steps), shared
 
 
-def _error(
-    state: str, tasks: list[dict[str, Any]], last: Event | None
-) -> dict[str, Any]:
+def _error(state: str, tasks: list[dict[str, Any]], last: Event | None) -> dict[str, Any]:
     if state == "PIPELINE_STATE_CANCELLED":
         return {"code": NUMBERS["CANCELLED"], "message": "The pipeline was cancelled."}
     if state != "PIPELINE_STATE_FAILED":
@@ -279,5 +275,7 @@ def _error(
     leaves = [each["taskName"] for each in tasks if each["state"] == "FAILED" and "error" in each]
     if not leaves and last:
         return {"code": NUMBERS["INTERNAL"], "message": last.message}
-    words = f"The DAG failed because some tasks failed. The failed tasks are: [{', '.join(leaves)}]."
+    words = (
+        f"The DAG failed because some tasks failed. The failed tasks are: [{', '.join(leaves)}]."
+    )
     return {"code": NUMBERS["FAILED_PRECONDITION"], "message": words}

@@ -6,7 +6,6 @@ import re
 import threading
 from collections.abc import Callable
 
-
 from infra.errors import ProviderError
 from infra.gcp.emulator.drive import STOCKOUT
 from infra.gcp.emulator.refusal import Refused
@@ -15,7 +14,6 @@ from infra.gcp.emulator.world import World
 from infra.local.rundir import StepDirectory
 from infra.local.runner import Attempt, Job, Runner, View
 from infra.plan import Step
-
 
 _MACHINE = "e2-standard-4"
 """What Vertex AI takes where a step asks for nothing."""
@@ -61,8 +59,8 @@ class Rented:
         world.clock.wait(world.scenario.get("start", 0.0), self._over)
         world.check_quota(_MACHINE, 0, 1)
         for each in world.scenario.get("no_capacity", ()):
-            if re.search(each.get("step", ""), step) and world.hindered(step) < each.get("times", 1):
+            if re.search(each.get("step", ""), step) and world.hindered(step) < each.get(
+                "times", 1
+            ):
                 world.hinder(step)
                 raise Refused("RESOURCE_EXHAUSTED", STOCKOUT.format(world.region))
-
-

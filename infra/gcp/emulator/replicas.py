@@ -17,19 +17,22 @@ class Replica(NamedTuple):
     """One machine of a job: the pool that it is of, and which of the pool's it is."""
 
     pool: int
-    index: int
+    at: int
 
     @property
     def log(self) -> str:
         """The name of its log."""
-        return f"workerpool{self.pool}-{self.index}"
+        return f"workerpool{self.pool}-{self.at}"
 
 
 def replicas(spec: Mapping[str, Any]) -> list[Replica]:
     """Every machine that a job asks for."""
     pools = enumerate(spec["workerPoolSpecs"])
     return [
-        Replica(at, index) for at, pool in pools if pool for index in range(int(pool["replicaCount"]))
+        Replica(at, index)
+        for at, pool in pools
+        if pool
+        for index in range(int(pool["replicaCount"]))
     ]
 
 
@@ -40,7 +43,7 @@ def environment(
     pool = spec["workerPoolSpecs"][replica.pool]
     own = {each["name"]: each.get("value", "") for each in pool["containerSpec"].get("env", [])}
     cluster = _cluster(spec, hosts)
-    task = {"type": f"workerpool{replica.pool}", "index": replica.index}
+    task = {"type": f"workerpool{replica.pool}", "index": replica.at}
     told = {"cluster": cluster, "environment": "cloud", "task": task, "job": json.dumps(spec)}
     found = {
         "CLOUD_ML_JOB_ID": name.rpartition("/")[2],

@@ -222,4 +222,5 @@ def _two_parts(call: Call) -> tuple[dict[str, Any], bytes]:
 def _crc32c(content: bytes) -> str:
     import google_crc32c
 
-    return base64.b64encode(google_crc32c.Checksum(content).digest()).decode()
+    sums: Any = google_crc32c
+    return base64.b64encode(sums.Checksum(content).digest()).decode()

@@ -91,7 +91,8 @@ def _task(
         found["error"] = _error(job, step, stage)
     if entry and step.artifacts:
         found["outputs"] = {
-            name: {"artifacts": [_artifact(world, job, step, path, name)]} for name in step.artifacts
+            name: {"artifacts": [_artifact(world, job, step, path, name)]}
+            for name in step.artifacts
         }
     return found
 

@@ -45,9 +45,7 @@ class World(NamedTuple):
     def check_account(self, account: str) -> None:
         """Raise Refused where Vertex AI could not act as this service account."""
         if account and account not in self.accounts:
-            raise Refused(
-                "INVALID_ARGUMENT", f"Service account {account} does not exist."
-            )
+            raise Refused("INVALID_ARGUMENT", f"Service account {account} does not exist.")
 
     def check_quota(self, machine: str, used: int, wanted: int) -> None:
         """Raise Refused where the scenario gives the project too few machines of a type."""

@@ -11,7 +11,7 @@ from typing import Any
 
 from infra.kind import argo
 from infra.kind.emulator.refusal import INTERNAL
-from infra.plan import FINAL, Event, Plan, State, Step
+from infra.plan import FINAL, Plan, State, Step
 from infra.redaction import redacted
 from infra.rehearsal.executor import Execution
 from infra.rehearsal.stages import Stage, stages
@@ -24,7 +24,6 @@ _OF_STEP: Mapping[State, str] = {
     "running": "RUNNING", "succeeded": "SUCCEEDED", "cached": "SUCCEEDED", "failed": "FAILED",
     "cancelled": "FAILED", "waiting": "RUNNING",
 }  # fmt: skip
-
 
 
 class Run:
@@ -235,7 +234,6 @@ def _concealed(kept: Any, clean: Any = None) -> Any:
     if isinstance(kept, list):
         return [_concealed(*pair) for pair in zip(kept, clean, strict=True)]
     return clean if isinstance(kept, str) else kept
-
 
 
 def _of_group(inner: list[Stage]) -> str:
