@@ -17,6 +17,7 @@ from infra.gcp import GcpSettings
 from infra.gcp.described import OF_JOB, of_run
 from infra.gcp.looking import Looker, pipeline_name
 from infra.gcp.names import RUN
+from infra.gcp.serving import left as serving
 from infra.gcp.session import Found, Gcp, connected
 from infra.gcp.stopping import stop
 from infra.plan import FINAL, RunRef
@@ -36,7 +37,7 @@ def reap(run: RunRef, settings: GcpSettings, *, data: bool = False) -> list[str]
     store = gcp.store(settings.bucket)
     records = Records(store, settings.prefix)
     attempts = records.attempts(run)
-    did = list(_end(gcp, attempts))
+    did = [*_end(gcp, attempts), *serving.remove(gcp, run.run_id)]
     if not attempts[-1].ended:
         look = Looker(gcp, attempts[-1]).look()
         state = look.main if look.main in FINAL else "cancelled"
@@ -51,7 +52,7 @@ def reap(run: RunRef, settings: GcpSettings, *, data: bool = False) -> list[str]
 
 
 def left(settings: GcpSettings) -> dict[str, list[str]]:
-    """By run: the jobs that go on, which have a run's label in this project and region."""
+    """By run's label: the jobs that go on, and what deploying left, in this project and region."""
     gcp = connected(settings.project, settings.region)
     found: dict[str, list[str]] = {}
     for what, kind in (("pipeline", "pipelineJobs"), ("custom job", "customJobs")):
@@ -63,6 +64,8 @@ def left(settings: GcpSettings) -> dict[str, list[str]]:
                 run_id = each["labels"][RUN]
                 words = f"{what} {each['name'].rpartition('/')[2]} ({each['displayName']})"
                 found.setdefault(run_id, []).append(words)
+    for each in serving.left(gcp):
+        found.setdefault(each.run, []).append(each.words)
     return found
 
 

@@ -57,10 +57,10 @@ def problems(
     found = shaped(VERTEX, f"{_PREFIX}{method}", body, params)
     if found:
         return found
-    given = body or {}
-    found = [*rules.given(params or {}), *rules.problems(method, given)]
+    request = body or {}
+    found = [*rules.given(method, params or {}), *rules.problems(method, request)]
     if method == "pipelineJobs.create":
-        found += pipeline.problems(given)
+        found += pipeline.problems(request)
     return found
 
 
@@ -69,7 +69,7 @@ def parameters(method: str, params: Mapping[str, Any]) -> list[Problem]:
     from infra.gcp import rules
 
     found = list(_parameters(methods(VERTEX)[f"{_PREFIX}{method}"], params))
-    return found or list(rules.given(params))
+    return found or list(rules.given(method, params))
 
 
 def shaped(
