@@ -143,7 +143,7 @@ class Operations:
         times = {"createTime": record["created"], "updateTime": record["modified"]}
         generic = {key: moment(at) for key, at in times.items()}
         metadata = {
-            "@type": f"{_GOOGLE}.{self._kinds[record['kind']].metadata}",
+            "@type": f"{_GOOGLE}.{self._kinds[record['does']].metadata}",
             "genericMetadata": generic,
         }
         done = {"done": True, **record["outcome"]} if record["done"] else {}

@@ -26,6 +26,7 @@ SETTINGS = GcpSettings(
 MACHINES: dict[str, Any] = {"serving_instances": 3, "serving_requests": 300}
 _SERVER = """
 import http.server, json, os, pathlib, sys, tempfile
+sys.path.insert(0, os.getcwd())
 from components.serving.storage import fetch
 
 place = fetch(os.environ["AIP_STORAGE_URI"], pathlib.Path(tempfile.mkdtemp(), "model"))
