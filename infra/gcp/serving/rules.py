@@ -29,6 +29,7 @@ _MODEL = re.compile(r"projects/[^/]+/locations/[^/]+/models/[^/@]+")
 _VERSIONED = re.compile(rf"{_MODEL.pattern}(@[a-z0-9-]+)?")
 _ALIAS = re.compile(r"[a-z][a-zA-Z0-9-]{0,126}[a-z0-9]")
 _DEPLOYED = re.compile(r"[0-9]{1,10}")
+_REGISTRY = re.compile(r"([a-z0-9-]+-docker\.pkg\.dev|([a-z]+\.)?gcr\.io)/")
 _ROUTE = re.compile(r"/[^\s?#]*")
 _PROBES = ("exec", "httpGet", "grpc", "tcpSocket")
 _KINDS = ("dedicatedResources", "automaticResources", "sharedResources")
@@ -78,6 +79,9 @@ def _uploaded(request: Request) -> Iterator[Problem]:
 
 def _serves(spec: Request, path: str) -> Iterator[Problem]:
     yield from container(spec, path)
+    if not _REGISTRY.match(spec["imageUri"]):
+        words = "is in no Artifact Registry, and Vertex AI serves from there alone"
+        yield Problem(f"{path}.imageUri", words)
     for at, each in enumerate(spec.get("ports", ())):
         yield from _port(each.get("containerPort"), f"{path}.ports[{at}].containerPort")
     for name in ("predictRoute", "healthRoute"):

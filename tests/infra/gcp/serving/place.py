@@ -14,7 +14,12 @@ from infra.gcp.serving.requests import SERVER_IMAGE, SERVING, Serving
 from infra.rehearsal.log import lines
 from infra.served import Endpoint
 
-PROJECT, NUMBER, REGION, BUCKET = "example-project", "123456789012", "europe-west4", "example-bucket"
+PROJECT, NUMBER, REGION, BUCKET = (
+    "example-project",
+    "123456789012",
+    "europe-west4",
+    "example-bucket",
+)
 SERVED_BY = f"trefoil-serving@{PROJECT}.iam.gserviceaccount.com"
 IMAGE = f"{REGION}-docker.pkg.dev/{PROJECT}/trefoil/little:1"
 PARENT = f"projects/{PROJECT}/locations/{REGION}"
@@ -91,8 +96,8 @@ class Place:
     def deploy(self, version: str, canary: int = 0, **card: Any) -> Endpoint:
         """Serve a version."""
         return endpoint.deploy(
-            workspace=self.folder, name="digits", version=version, model=self.model(version, **card),
-            model_name="vae", canary=canary, environment=self.environment,
+            workspace=self.folder, name="digits", version=version, model_name="vae",
+            model=self.model(version, **card), canary=canary, environment=self.environment,
         )  # fmt: skip
 
     def ask(self, verb: str) -> Endpoint:

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from infra.errors import InputError, ProviderError, QuotaError
-from tests.infra.gcp.serving.place import IMAGE, MACHINES, Place, place
+from tests.infra.gcp.serving.place import MACHINES, place
 
 pytestmark = pytest.mark.timeout(180)
 
