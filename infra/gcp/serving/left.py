@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from infra.gcp.names import RUN, label
 from infra.gcp.serving import operations
-from infra.gcp.serving.requests import ENDPOINT, Found, Version
+from infra.gcp.serving.requests import ENDPOINT, MODEL, Found, Version
 from infra.gcp.serving.state import State, read
 from infra.gcp.session import Gcp
 
@@ -27,7 +27,8 @@ class Left(NamedTuple):
 def left(gcp: Gcp) -> Iterator[Left]:
     """Machines at endpoints of ours that get no requests, and versions that serve nowhere.
 
-    What an endpoint serves, or would serve after a rollback, is not left: it is in use.
+    What an endpoint serves, or would serve after a rollback, is not left: it is in use. Nor is a
+    version that a person deployed, without a run.
     """
     kept: set[Version | None] = set()
     runs = {version: run for version, run, _ in _versions(gcp)}
@@ -39,7 +40,7 @@ def left(gcp: Gcp) -> Iterator[Left]:
             words = f"machines of {version.model} at {name.rpartition('/')[2]}, without a request"
             yield Left(runs.get(version, ""), words, "endpoints.undeployModel", asked)
     for version, run, alone in _versions(gcp):
-        if version not in kept:
+        if run and version not in kept:
             resource = f"{gcp.parent}/models/{version.model}"
             method = "models.delete" if alone else "models.deleteVersion"
             asked = {"name": resource if alone else f"{resource}@{version.number}"}
@@ -63,12 +64,12 @@ def _endpoints(gcp: Gcp) -> Iterator[tuple[str, State]]:
 
 
 def _versions(gcp: Gcp) -> Iterator[tuple[Version, str, bool]]:
-    """Versions that runs uploaded, the run of each, and whether its model has no other."""
-    asked = {"parent": gcp.parent, "filter": f"labels.{RUN}:*"}
+    """Versions of models of ours, the run of each, and whether its model has no other."""
+    asked = {"parent": gcp.parent, "filter": f"labels.{MODEL}:*"}
     for model in gcp.pages("models.list", "models", "list the models", **asked):
         name = model["name"].rpartition("/")[2].partition("@")[0]
         resource = f"{gcp.parent}/models/{name}"
         found = [*gcp.pages("models.listVersions", "models", "list versions", name=resource)]
         for each in found:
-            if run := each.get("labels", {}).get(RUN):
-                yield Version(name, each["versionId"]), run, len(found) == 1
+            run = each.get("labels", {}).get(RUN, "")
+            yield Version(name, each["versionId"]), run, len(found) == 1

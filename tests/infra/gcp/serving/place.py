@@ -7,12 +7,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 from infra.gcp import GcpSettings, endpoint, session
+from infra.gcp.emulator import cloud
 from infra.gcp.emulator.cloud import Account, standing
 from infra.gcp.serving.requests import SERVER_IMAGE, SERVING, Serving
 from infra.rehearsal.log import lines
 from infra.served import Endpoint
+from tests.infra.gcp.serving.threads import Threads
 
 PROJECT, NUMBER, REGION, BUCKET = (
     "example-project",
@@ -138,9 +141,21 @@ class Place:
 
 @contextmanager
 def place(folder: Path, scenario: dict[str, Any] | None = None, **settings: Any) -> Iterator[Place]:
-    """The project while the block runs."""
+    """The project while the block runs, its servers processes."""
     script = folder / "server.py"
     script.write_text(_SERVER)
-    own = {"commands": {"little": ["python", str(script)]}, "startup": 20, **(scenario or {})}
+    own = {"commands": {"little": ["python", str(script)]}, "startup": 60, **(scenario or {})}
     with standing(ACCOUNT, folder / "cloud", own):
+        yield Place(folder, **settings)
+
+
+@contextmanager
+def threaded(
+    folder: Path, scenario: dict[str, Any] | None = None, **settings: Any
+) -> Iterator[Place]:
+    """The same, its servers threads."""
+    with (
+        mock.patch.object(cloud, "choose", return_value=Threads()),
+        standing(ACCOUNT, folder / "cloud", {"startup": 5, **(scenario or {})}),
+    ):
         yield Place(folder, **settings)
