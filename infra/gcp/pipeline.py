@@ -30,7 +30,8 @@ def problems(request: Mapping[str, Any]) -> Iterator[Problem]:
     if found:
         return
     yield from _references(spec)
-    yield from _parameters(spec, request["runtimeConfig"].get("parameterValues") or {})
+    runtime = request.get("runtimeConfig") or {}
+    yield from _parameters(spec, runtime.get("parameterValues") or {})
     executors = spec["deploymentSpec"].get("executors", {})
     for label, executor in executors.items():
         path = f"{_SPEC}.deploymentSpec.executors.{label}.container"

@@ -127,6 +127,8 @@ def machine(spec: Request, path: str) -> Iterator[Problem]:
     if not _MACHINE.fullmatch(kind):
         yield Problem(f"{path}.machineType", f"is {shown(kind)}, which is no machine")
         return
+    if isinstance(accelerator, int):
+        return  # of Google's own client, whose numbers the description does not know
     none = accelerator == "ACCELERATOR_TYPE_UNSPECIFIED"
     if none and count:
         yield Problem(f"{path}.acceleratorType", f"is missing, and acceleratorCount is {count}")

@@ -127,7 +127,7 @@ def _answers(
     beside = around.Around(account.project, account.number, scenario)
     return {
         **dict.fromkeys(hosts(account.region), vertex.answer),
-        **dict.fromkeys(_STORAGE, Storage(world.objects).answer),
+        **dict.fromkeys(_STORAGE, Storage(world.objects, world.number).answer),
         **dict.fromkeys(_LOGGING, logs.answer),
         **dict.fromkeys(around.HOSTS, beside.answer),
         **dict.fromkeys(LOOPBACK, metadata),

@@ -35,8 +35,9 @@ _PAGE = 1000
 class Storage:
     """Answers for every bucket there is."""
 
-    def __init__(self, objects: Objects) -> None:
-        self._objects, self._lock = objects, threading.RLock()
+    def __init__(self, objects: Objects, project: str) -> None:
+        """``project`` is the number of the project that has the buckets."""
+        self._objects, self._project, self._lock = objects, project, threading.RLock()
         self._uploads: dict[str, dict[str, Any]] = {}
         self._routes: list[tuple[str, re.Pattern[str], Callable[..., Answer]]] = [
             ("POST", _REWRITE, self._rewrite), ("POST", _UPLOAD, self._upload),
@@ -60,7 +61,7 @@ class Storage:
     def _bucket(self, _call: Call, name: str) -> Answer:
         if self._objects.bucket(name) is None:
             raise Refused("NOT_FOUND", "The specified bucket does not exist.")
-        about = {"location": "ANY", "storageClass": "STANDARD", "projectNumber": "0"}
+        about = {"location": "ANY", "storageClass": "STANDARD", "projectNumber": self._project}
         return answer({"kind": "storage#bucket", "id": name, "name": name, **about})
 
     def _list(self, call: Call, bucket: str) -> Answer:
