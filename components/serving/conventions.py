@@ -53,7 +53,7 @@ def _vertex_fields(body: dict[str, Any]) -> dict[str, Any]:
     instances, parameters = body.get("instances"), body.get("parameters") or {}
     if not (isinstance(instances, list) and instances and isinstance(parameters, dict)):
         raise Refused(400, 'the body must be {"instances": [one or more], "parameters": {}}')
-    fields = dict(parameters)
+    fields = {name: _whole(value) for name, value in parameters.items()}
     bare = [each for each in instances if isinstance(each, dict) and "image" not in each]
     if len(bare) < len(instances):
         if bare:
@@ -66,6 +66,11 @@ def _vertex_fields(body: dict[str, Any]) -> dict[str, Any]:
     else:
         fields["n"] = len(bare)
     return fields
+
+
+def _whole(value: object) -> object:
+    """A whole number as one: Vertex AI passes every number of a request on as 1.0."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def _only(instance: object, name: str) -> object:

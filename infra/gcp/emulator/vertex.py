@@ -38,6 +38,7 @@ class Vertex:
 
     def answer(self, call: Call) -> Answer:
         """What a call is answered."""
+        call = call._replace(path=re.sub("^/ui/", "/v1/", call.path))  # as SDKs ask for operations
         try:
             method, given = self._found(call)
             found = self._operations[method.id]({**given, "call": call})

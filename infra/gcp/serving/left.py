@@ -37,7 +37,7 @@ def left(gcp: Gcp) -> Iterator[Left]:
         for idle in state.idle():
             version = state.deployed[idle].version
             asked = {"endpoint": name, "body": {"deployedModelId": idle}}
-            words = f"machines of {version.model} at {name.rpartition('/')[2]}, without a request"
+            words = f"idle machines of {version.model} at {name.rpartition('/')[2]}"
             yield Left(runs.get(version, ""), words, "endpoints.undeployModel", asked)
     for version, run, alone in _versions(gcp):
         if run and version not in kept:
@@ -48,12 +48,11 @@ def left(gcp: Gcp) -> Iterator[Left]:
 
 
 def remove(gcp: Gcp, run: str) -> Iterator[str]:
-    """Remove what is left of a run; says what was done."""
-    for each in [*left(gcp)]:
-        if each.run == label(run):
-            operations.done(
-                gcp, each.method, f"remove {each.words}", _DEADLINE, (404,), **each.asked
-            )
+    """Remove what is left of a run, machines first, and then what they served; says what it did."""
+    while found := [each for each in left(gcp) if each.run == label(run)]:
+        for each in found:
+            doing = f"remove {each.words}"
+            operations.done(gcp, each.method, doing, _DEADLINE, (404,), **each.asked)
             yield f"{each.words} removed"
 
 
