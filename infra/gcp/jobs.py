@@ -150,8 +150,8 @@ def require_alone(plan: Plan, settings: GcpSettings) -> None:
     for step in plan.steps:
         if is_custom(step, settings) and in_a_loop(step, plan):
             raise UnsupportedError(
-                f"step {step.name} is in a loop, and there gcp runs it not on spot machines, nor on "
-                "several of them, nor by an account of its own"
+                f"step {step.name} is in a loop, and there gcp runs it not on spot machines, on "
+                "several of them or by an account of its own"
             )
 
 

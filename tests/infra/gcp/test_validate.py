@@ -148,7 +148,9 @@ def test_what_googles_launcher_is_told_is_held_against_the_api_too() -> None:
 
     plan = generative()
     steps = tuple(
-        each._replace(resources=each.resources._replace(spot=True)) if each.name == "train" else each
+        each._replace(resources=each.resources._replace(spot=True))
+        if each.name == "train"
+        else each
         for each in plan.steps
     )
     body: Any = lowered(plan._replace(steps=steps)).body
