@@ -64,8 +64,8 @@ def left(settings: GcpSettings) -> dict[str, list[str]]:
                 run_id = each["labels"][RUN]
                 words = f"{what} {each['name'].rpartition('/')[2]} ({each['displayName']})"
                 found.setdefault(run_id, []).append(words)
-    for each in serving.left(gcp):  # what was deployed without a run has none
-        found.setdefault(each.run or "(no run)", []).append(each.words)
+    for idle in serving.left(gcp):  # what was deployed without a run has none
+        found.setdefault(idle.run or "(no run)", []).append(idle.words)
     return found
 
 

@@ -115,7 +115,7 @@ class Place:
 
     def serving(self, requests: int = 10) -> list[str]:
         """The versions that answer so many requests."""
-        body = {"instances": [{}]}
+        body: dict[str, Any] = {"instances": [{}]}
         found = [
             self.gcp.ask("endpoints.predict", "ask", body, endpoint=f"{PARENT}/endpoints/digits")
             for _ in range(requests)

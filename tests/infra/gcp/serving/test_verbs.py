@@ -23,7 +23,7 @@ from tests.infra.gcp.serving.place import (
 )
 
 pytestmark = pytest.mark.timeout(300)
-_INNER = {"serving_private_network": f"projects/{NUMBER}/global/networks/inner"}
+_INNER: dict[str, Any] = {"serving_private_network": f"projects/{NUMBER}/global/networks/inner"}
 
 
 def test_versions_canary_and_back(tmp_path: Path) -> None:
@@ -46,7 +46,7 @@ def test_versions_canary_and_back(tmp_path: Path) -> None:
 
 def test_what_is_sent_of_a_version_and_of_its_canary(tmp_path: Path) -> None:
     """Each body as it was captured: an SDK dropped machines and accelerators without an error."""
-    gpu = {"serving_machine_type": "g2-standard-24", "serving_accelerator": "L4:2"}
+    gpu: dict[str, Any] = {"serving_machine_type": "g2-standard-24", "serving_accelerator": "L4:2"}
     with threaded(tmp_path, **MACHINES, **gpu, serving_spot=True) as there:
         there.deploy("1")
         there.deploy("2", canary=10)
