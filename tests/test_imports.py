@@ -31,6 +31,12 @@ AWS = [
     for word in ("--set", f"{name}=some")
 ]
 """An account, as the least that must be known of one."""
+GCP = [
+    word
+    for name in ("project", "region", "bucket", "service_account")
+    for word in ("--set", f"{name}=some")
+]
+"""The same of a project."""
 LOOKING = [
     ["-m", "pipelines.run", "--help"],
     ["-m", "pipelines", "--help"],
@@ -42,6 +48,8 @@ LOOKING = [
     ["-m", "pipelines", "plan", "--provider", "kind"],
     ["-m", "pipelines.run", "--provider", "aws", "--dry-run", *AWS],
     ["-m", "pipelines", "plan", "--provider", "aws", *AWS],
+    ["-m", "pipelines.run", "--provider", "gcp", "--dry-run", *GCP],
+    ["-m", "pipelines", "plan", "--provider", "gcp", *GCP],
     ["-m", "pipelines", "retrain", "--event", "tests/events/repository_dispatch.json", "--dry-run"],
 ]
 STANDARD = set(sys.stdlib_module_names) | set(sys.builtin_module_names)

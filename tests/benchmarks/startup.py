@@ -14,6 +14,7 @@ GOALS = [
     Goal("run --dry-run", FLOOR, 15),
     Goal("plan", FLOOR, 15),
     Goal("run --provider aws --dry-run", FLOOR, 20),
+    Goal("run --provider gcp --dry-run", FLOOR, 20),
 ]
 ACCOUNT = {
     "TREFOIL_REGION": "eu-west-1",
@@ -21,6 +22,12 @@ ACCOUNT = {
     "TREFOIL_PIPELINE_ROLE_ARN": "arn:aws:iam::123456789012:role/trefoil-pipeline",
     "TREFOIL_TRAINING_ROLE_ARN": "arn:aws:iam::123456789012:role/trefoil-training",
     "TREFOIL_SERVING_ROLE_ARN": "arn:aws:iam::123456789012:role/trefoil-serving",
+}
+PROJECT = {
+    "TREFOIL_PROJECT": "example-project",
+    "TREFOIL_REGION": "europe-west4",
+    "TREFOIL_BUCKET": "example-bucket",
+    "TREFOIL_SERVICE_ACCOUNT": "trefoil-training@example-project.iam.gserviceaccount.com",
 }
 
 
@@ -42,6 +49,11 @@ def main(argv: list[str] | None = None) -> None:
                 "run --provider aws --dry-run",
                 [*run, "--provider", "aws", "--dry-run"],
                 environment=ours | ACCOUNT,
+            ),
+            Contender(
+                "run --provider gcp --dry-run",
+                [*run, "--provider", "gcp", "--dry-run"],
+                environment=ours | PROJECT,
             ),
         ]
         contenders += _peers(missing)
