@@ -25,7 +25,7 @@ pytestmark = [pytest.mark.live_gcp, pytest.mark.enable_socket, pytest.mark.timeo
 
 
 def test_one_job_from_its_start_to_its_end(tmp_path: Path) -> None:
-    """What no stand-in can: that Google takes the request, pulls the image, runs it, keeps its log."""
+    """What no stand-in can: that Google takes the request, pulls the image, runs it, logs it."""
     assert _SETTINGS, "GCP_LIVE_SETTINGS names no file of settings"
     flags = ["--step", "prepare", "--set", "max_runtime=600", "--max-cost", "1"]
     run_id = ""
