@@ -49,7 +49,7 @@ def killed(number: int) -> Iterator[None]:
         yield
 
 
-def _dies(number: int, does: Callable[[], object]) -> bool:
+def dies(number: int, does: Callable[[], object]) -> bool:
     """Do something until it is killed at a request; False where that never came."""
     with killed(number):
         try:
@@ -92,7 +92,7 @@ def test_a_killed_first_deploy_is_finished_or_ended(tmp_path: Path) -> None:
     """At every request: the same command ends well, with one machine; or stop ends it."""
     with place(tmp_path) as there:
         number = 1
-        while _dies(number, lambda: there.deploy("1", name=f"first-{number}")):  # noqa: B023
+        while dies(number, lambda: there.deploy("1", name=f"first-{number}")):  # noqa: B023
             name = f"first-{number}"
             _known(there, name)
             if number % 2:
@@ -113,7 +113,7 @@ def test_a_killed_change_of_versions_leaves_one_that_serves(tmp_path: Path) -> N
         there.deploy("0")
         there.deploy("1")
         number, before = 1, "1"
-        while _dies(number, lambda: there.deploy(str(number + 1))):  # noqa: B023
+        while dies(number, lambda: there.deploy(str(number + 1))):  # noqa: B023
             version = str(number + 1)
             _known(there, "digits")
             assert len(set(there.answers(3))) == 1, number
@@ -134,10 +134,10 @@ def test_a_killed_rollback_and_a_killed_stop_are_finished_by_the_same_command(
     with place(tmp_path) as there:
         there.deploy("1")
         there.deploy("2")
-        assert _dies(1, lambda: there.ask("rollback"))
+        assert dies(1, lambda: there.ask("rollback"))
         assert there.ask("rollback").version == "1"
         number = 1
-        while _dies(number, lambda: there.ask("stop")):
+        while dies(number, lambda: there.ask("stop")):
             _known(there, "digits")
             assert there.ask("stop").state == "stopped", number
             assert _deployed(there, "digits") == []
@@ -157,7 +157,7 @@ def test_a_deployer_killed_while_it_takes_back_is_finished(tmp_path: Path) -> No
                 there.deploy("2", ill=True)
 
         number = 1
-        while _dies(number, fails):
+        while dies(number, fails):
             _known(there, "digits")
             assert there.answers(1) == ["1"]
             with pytest.raises(ProviderError, match="version 1 still serves"):
