@@ -24,6 +24,7 @@ Folders with a PROVIDER are found by looking; nothing lists them.
     emulator.rehearse(settings, workspace, scenario, runner, say)
         -> context manager of settings                   that reach a stand-in on loopback
 
+    lower.require_settings(settings) -> None             raises where one lacks; optional
     lower.environment(settings) -> {variable: value}     what the step deploy is told
 
     lower.ground(settings) -> {variable: value}          of it, what endpoints are found by
@@ -94,6 +95,13 @@ class Provider(NamedTuple):
         self.check(plan)
         request: Request = self._module("lower").lower(plan, settings, run_id)
         return request
+
+    def require_settings(self, settings: Any) -> None:
+        """Raise SettingsError where a setting lacks without which nothing is reached here."""
+        wanting: Callable[[Any], None] | None
+        wanting = getattr(self._module("lower"), "require_settings", None)
+        if wanting is not None:
+            wanting(settings)
 
     def price(self, plan: Plan, settings: Any) -> float:
         """The most that a run of the plan can cost, in US dollars."""

@@ -85,8 +85,11 @@ def _workspace(arguments: argparse.Namespace) -> Iterator[Check]:
         yield Check("workspace", False, f"{workspace} cannot be written: {error.strerror}")
         return
     yield _registry(here)
-    with here.reached() as there:
-        yield from (Check(*each) for each in there.provider.checks(there.own))
+    try:
+        with here.reached() as there:
+            yield from (Check(*each) for each in there.provider.checks(there.own))
+    except TrefoilError as error:
+        yield Check(here.provider.name, False, str(error))
     waiting = _unsent(workspace)
     yield Check("tracking", not waiting, waiting or "all is sent", needed=False)
     free = shutil.disk_usage(workspace).free / 1e9

@@ -49,8 +49,12 @@ class Where(NamedTuple):
 
     @contextlib.contextmanager
     def reached(self) -> Iterator[Where]:
-        """Reach the place to look at its runs, or the stand-in that an earlier rehearsal left."""
+        """Reach the place to look at its runs, or the stand-in that an earlier rehearsal left.
+
+        Raises SettingsError where the settings do not say which place that is.
+        """
         if not self.rehearsed:
+            self.provider.require_settings(self.own)
             yield self
             return
         with self.provider.rehearse(self.own, self.workspace, None) as own:

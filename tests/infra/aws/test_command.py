@@ -67,6 +67,19 @@ def test_what_is_wrong_costs_one_sentence(tmp_path: Path, flags: list[str], word
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize(
+    "verb",
+    ["list", "status", "logs", "cancel", "reap", "why train", "outputs", "report", "endpoints",
+     "stop digits-vae", "doctor"],
+)  # fmt: skip
+def test_no_verb_asks_an_account_that_is_not_named(tmp_path: Path, verb: str) -> None:
+    """boto3 would be asked for no region, and answer by a traceback."""
+    done = cli(tmp_path, VERB, *verb.split(), *AWS)
+    assert done.returncode == 2
+    assert "aws needs the settings region, bucket, " in done.stderr + done.stdout
+    assert "Traceback" not in done.stderr
+
+
 def test_a_plan_is_told_with_what_it_costs_by_which_prices(tmp_path: Path) -> None:
     done = cli(tmp_path, VERB, "plan", *AWS, *ACCOUNT, "--gpu", "T4", "--spot")
     assert done.returncode == 0, done.stderr
