@@ -7,6 +7,9 @@ import re
 
 from infra.errors import InputError
 
+PLAIN = "plain"
+"""The scenario of a rehearsal in which nothing is to go wrong, which --rehearse alone means."""
+
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
     """The flags of ``run`` and ``plan``."""

@@ -24,7 +24,7 @@ class Line(NamedTuple):
     """One line. ``state`` is how the run ended, empty before.
 
     ``event`` is the key of the event that started it, ``cause`` what that was; empty where a
-    person did.
+    person did. ``scenario`` is what is to go wrong in a rehearsal.
     """
 
     step: Step
@@ -36,6 +36,7 @@ class Line(NamedTuple):
     at: float = 0.0
     event: str = ""
     cause: str = ""
+    scenario: str = ""
 
 
 class Ledger:
@@ -44,17 +45,20 @@ class Ledger:
     def __init__(self, workspace: Path) -> None:
         self._file = workspace / "ledger.jsonl"
 
-    def attempt(self, pipeline: str, plan: str, provider: str) -> int:
+    def attempt(self, pipeline: str, plan: str, provider: str, scenario: str = "") -> int:
         """Number of the attempt, from 1, that sending the plan of this digest makes or joins.
 
-        A run that lies in the workspace and that no line tells of is not written over.
+        A run that lies in the workspace and that no line tells of is not written over. A rehearsal
+        in which something is to go wrong joins none of another ``scenario``: it would go wrong
+        as there, or no more.
         """
         known = [
             line for line in self.lines(containing=plan) if line.plan == plan and not line.event
         ]
         last = next((line for line in reversed(known) if line.provider == provider), None)
         if last is not None:
-            return last.attempt + 1 if last.state == "succeeded" else last.attempt
+            apart = scenario not in ("", last.scenario)
+            return last.attempt + 1 if last.state == "succeeded" or apart else last.attempt
         told, number = {line.run_id for line in known}, 1
         while (run := run_id(pipeline, plan, number)) not in told and self._lies_here(run):
             number += 1

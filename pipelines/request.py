@@ -16,7 +16,7 @@ from infra.plan import Json, Plan, Request, Resources, Step
 from infra.provider import Provider
 from pipelines import compile, settings
 from pipelines.checks import check
-from pipelines.flags import pair
+from pipelines.flags import PLAIN, pair
 from pipelines.ledger import Ledger, run_id
 from pipelines.where import where
 
@@ -35,6 +35,7 @@ class Prepared(NamedTuple):
     attempt: int
     event: str = ""
     cause: str = ""
+    scenario: str = ""
 
     @property
     def workspace(self) -> Path:
@@ -63,10 +64,11 @@ def prepare(arguments: argparse.Namespace, event: Callable[[Plan], str] | None =
     place.check(plan)
     _afford(place, plan, own, arguments.max_cost)
     digest = plan.digest()
-    key = event(plan) if event else ""
-    attempt = 0 if key else Ledger(here.workspace).attempt(plan.name, digest, place.name)
+    scenario = "" if rehearsed in (None, PLAIN) else rehearsed
+    ledger, key = Ledger(here.workspace), event(plan) if event else ""
+    attempt = 0 if key else ledger.attempt(plan.name, digest, place.name, scenario)
     request = place.lower(plan, own, run_id(plan.name, digest, key or attempt))
-    return Prepared(place, here.common, own, request, digest, attempt, key)
+    return Prepared(place, here.common, own, request, digest, attempt, event=key, scenario=scenario)
 
 
 def _parameters(arguments: argparse.Namespace, document: dict[str, Any]) -> dict[str, Json]:

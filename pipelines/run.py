@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from infra.errors import InputError
 from pipelines import cli
-from pipelines.flags import add_flags
+from pipelines.flags import PLAIN, add_flags
 
 if TYPE_CHECKING:
     from infra.plan import Json, Request
@@ -28,7 +28,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_flags(parser)
     parser.add_argument("--dry-run", action="store_true", help="print the request, send nothing")
     parser.add_argument(
-        "--rehearse", nargs="?", const="plain", metavar="SCENARIO",
+        "--rehearse", nargs="?", const=PLAIN, metavar="SCENARIO",
         help="send the request to a local cloud that validates and executes it",
     )  # fmt: skip
     parser.add_argument("--require-gate", action="store_true", help="exit 3 if the gate says no")

@@ -110,7 +110,7 @@ def _note(
     state = last.state if last else ""
     line = Line(
         step, request.run_id, request.provider, prepared.digest, prepared.attempt, state,
-        event=prepared.event, cause=prepared.cause,
+        event=prepared.event, cause=prepared.cause, scenario=prepared.scenario,
     )  # fmt: skip
     try:
         Ledger(prepared.workspace).append(line)

@@ -14,7 +14,8 @@ from pipelines.ledger import Ledger, Line, run_id
 
 def line(step: Any = "intent", attempt: int = 1, state: Any = "", **options: str) -> Line:
     provider, plan = options.get("provider", "local"), options.get("plan", "d1")
-    return Line(step, run_id("p", plan, attempt), provider, plan, attempt, state)
+    scenario = options.get("scenario", "")
+    return Line(step, run_id("p", plan, attempt), provider, plan, attempt, state, scenario=scenario)
 
 
 def test_a_plan_never_sent_is_the_first_attempt(tmp_path: Path) -> None:
@@ -43,6 +44,19 @@ def test_what_sending_the_plan_makes_or_joins(
     for each in lines:
         ledger.append(each)
     assert ledger.attempt("p", "d1", "local") == attempt
+
+
+@pytest.mark.parametrize(
+    ("scenario", "attempt"),
+    [("quota", 1), ("", 1), ("throttling", 2)],
+)
+def test_a_scenario_does_not_go_on_with_the_failure_of_another(
+    tmp_path: Path, scenario: str, attempt: int
+) -> None:
+    """What failed for want of a quota would be told again as what throttling leads to."""
+    ledger = Ledger(tmp_path)
+    ledger.append(line("finished", state="failed", scenario="quota"))
+    assert ledger.attempt("p", "d1", "local", scenario) == attempt
 
 
 def test_a_damaged_line_is_named_and_left_out(
