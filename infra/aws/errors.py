@@ -57,9 +57,11 @@ def ended(reason: str, step: str) -> TrefoilError:
     kind, _, words = reason.partition(": ")
     if kind == "CapacityError" or "insufficient capacity" in reason.lower():
         return CapacityError(
-            f"AWS has no such machine free for {step} now: {words}; the same command tries again, "
-            "or choose another with --gpu"
+            f"AWS has no such machine free for {step} now: {words.rstrip('.')}; the same command "
+            "tries again, or choose another by --gpu or the setting instance_type"
         )
+    if _LIMIT.search(reason):
+        return _limited(reason, f"run {step}")
     if kind == "ClientError":
         return InputError(f"{step} could not begin: {words}")
     if kind == "InternalServerError":

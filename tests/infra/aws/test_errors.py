@@ -69,8 +69,10 @@ def test_a_call_that_failed(error: Exception, kind: type[TrefoilError], sentence
 @pytest.mark.parametrize(
     ("reason", "kind", "sentence"),
     [
-        ("CapacityError: Unable to provision requested ML compute capacity. Please retry",
-         CapacityError, "the same command tries again"),
+        ("CapacityError: Unable to provision requested ML compute capacity. Please retry.",
+         CapacityError, "retry; the same command tries again"),
+        (f"ResourceLimitExceeded: {LIMIT}", QuotaError,
+         "may have 0 Instances of ml.p4d.24xlarge for training job usage; ask for more"),
         ("ClientError: Data download failed: No S3 objects found under s3://b/x", InputError,
          "train could not begin: Data download failed"),
         ("InternalServerError: We encountered an error", ProviderError, "AWS failed itself"),
