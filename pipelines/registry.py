@@ -79,9 +79,10 @@ def model_name(registry: Registry, asked: str | None) -> str:
         raise InputError(f"there is no registered model {asked}; {hint}")
     if asked:
         return asked
+    if not names:
+        raise InputError("no model is registered yet; a run whose gate passes registers one")
     if len(names) != 1:
-        there = ", ".join(names) or "none yet"
-        raise InputError(f"say which model with --model-name; there is {there}")
+        raise InputError(f"say which model with --model-name; there is {', '.join(names)}")
     return names[0]
 
 

@@ -40,6 +40,8 @@ class Reader:
                 f"this pipeline has more than {_MOST} steps, counting every iteration of its "
                 "loops (dsl.ParallelFor); let a step work on several items"
             )
+        if not leaves:
+            raise InputError("this pipeline has no steps: nothing would run")
         info = self._pipeline["pipelineInfo"]
         return Plan(
             name=info["name"],

@@ -155,6 +155,15 @@ def test_where_nothing_is_registered_nothing_is_made(
     assert not (tmp_path / "ws").exists()
 
 
+def test_where_no_model_is_registered_none_can_be_named(
+    uri: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After runs whose gate said no; to be asked for a name then leads nowhere."""
+    monkeypatch.setenv("TREFOIL_TRACKING_URI", uri)
+    with pytest.raises(InputError, match="no model is registered yet; a run whose gate passes"):
+        verb("promote")
+
+
 def test_none_turns_off_tracking_and_not_the_registry(tmp_path: Path) -> None:
     found = registry.tracking_uri(settings.Settings(workspace=str(tmp_path), tracking_uri="none"))
     assert found == f"sqlite:///{tmp_path / 'mlflow' / 'mlflow.db'}"

@@ -57,6 +57,14 @@ def test_every_container_becomes_one_step_with_a_name_of_its_own(plan: Plan) -> 
     assert plan.parameters == {"n": 3, "name": "bob", "ratio": 0.5, "flag": False}
 
 
+def test_a_pipeline_without_steps_is_refused(document: Document) -> None:
+    """It would run, and say that it succeeded."""
+    empty = copy.deepcopy(document)
+    empty["pipeline"]["root"]["dag"] = {"tasks": {}}
+    with pytest.raises(InputError, match="has no steps: nothing would run"):
+        ir.read(empty)
+
+
 def test_steps_stand_behind_those_they_need(plan: Plan) -> None:
     seen: set[str] = set()
     for step in plan.steps:
