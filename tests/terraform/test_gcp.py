@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+import json
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+import infra.gcp
+from infra.gcp import GcpSettings
+from infra.gcp.jobs import LAUNCHER
+from infra.plan import Request
+from infra.provider import Provider
+from pipelines import settings
+from tests.infra.gcp.lowering import containers, custom_job, generative, lowered, wrong
 from tests.terraform.terraform import Made, needs_terraform
 
 pytestmark = [
@@ -17,6 +27,16 @@ pytestmark = [
 PEOPLE = "group:ml@example.com"
 LAUNCHERS = {PEOPLE, "ci", "scheduled"}
 JOBS = {"pipeline", "train", "deploy"}
+GCP = Path(infra.gcp.__file__).parent
+KINDS = {"batchPredictionJobs", "customJobs", "endpoints", "models", "pipelineJobs"}
+NAMED = {
+    "endpoints.deployModel": "endpoints.deploy", "endpoints.undeployModel": "endpoints.undeploy",
+    "endpoints.mutateDeployedModel": "endpoints.update", "endpoints.patch": "endpoints.update",
+    "endpoints.rawPredict": "endpoints.predict", "models.deleteVersion": "models.delete",
+    "models.listVersions": "models.list", "models.mergeVersionAliases": "models.update",
+    "models.patch": "models.update",
+}  # fmt: skip
+"""The rights that are not called like what they are asked for."""
 
 
 def test_an_account_is_used_by_whom_its_jobs_are_started(ground: Made) -> None:
@@ -86,13 +106,48 @@ def test_images_are_pushed_by_whom_they_are_built(ground: Made) -> None:
     }
 
 
-def test_a_pipeline_of_these_settings_uses_accounts_that_it_may(ground: Made) -> None:
+def test_a_pipeline_of_these_settings_may_do_what_it_is_asked(ground: Made, tmp_path: Path) -> None:
     """Google would refuse it after the first steps, by the name of an account."""
-    written = ground.outputs["settings"]
-    used = {written["service_account"], *written["step_accounts"].values()}
-    accounts = ground.of("google_service_account").values()
-    assert used == {each["email"] for each in accounts if _short(each) in JOBS}
-    assert written["serving_service_account"] not in used
+    read = _settings(ground, tmp_path)
+    request = lowered(generative(), read._replace(image_tag="0123456789ab"))
+    assert wrong(request) == []
+    body: Any = request.body
+    assert body["pipeline"]["job"]["serviceAccount"] == read.service_account
+    jobs = _custom_jobs(request)
+    assert set(jobs) == {"train", "deploy"}
+    passed = _grants(ground, "google_service_account_iam_member", "service_account_id", "name")
+    for name, job in jobs.items():
+        account = job["jobSpec"]["serviceAccount"].partition("@")[0].removeprefix("trefoil-")
+        assert account == name
+        assert ("roles/iam.serviceAccountUser", "pipeline") in passed[account]
+
+
+def test_people_may_do_what_the_verbs_ask(ground: Made) -> None:
+    """A command of ours would be refused to whoever has our own roles."""
+    roles = ground.of("google_project_iam_custom_role")
+    given = {*roles["launch"]["permissions"], *roles["endpoints"]["permissions"]}
+    code = [file for file in GCP.rglob("*.py") if "emulator" not in file.parts]
+    text = "\n".join(file.read_text(encoding="utf-8") for file in code)
+    asked = {
+        NAMED.get(call, call)
+        for call in re.findall(r'"(\w+\.[a-z]\w+)"', text)
+        if call.partition(".")[0] in KINDS
+    }
+    assert len(asked) > 12
+    assert {f"aiplatform.{right}" for right in asked} - given == set()
+
+
+def _settings(ground: Made, place: Path) -> GcpSettings:
+    file = place / "gcp.json"
+    file.write_text(json.dumps(ground.outputs["settings"]))
+    found: GcpSettings = settings.load(Provider("gcp", "", GcpSettings, {}), str(file), {}, {})[1]
+    return found
+
+
+def _custom_jobs(request: Request) -> dict[str, Any]:
+    """The custom jobs that a pipeline starts, by their step."""
+    labels = [label for label, each in containers(request).items() if each["image"] == LAUNCHER]
+    return {label.removeprefix("exec-"): custom_job(request, label) for label in labels}
 
 
 def _grants(ground: Made, kind: str, of: str, by: str) -> dict[str, set[tuple[str, str]]]:

@@ -10,8 +10,7 @@ import pytest
 
 from infra import provider as providers
 from pipelines import settings
-from tests.terraform.grounds import GROUNDS
-from tests.terraform.terraform import Made, needs_terraform
+from tests.terraform.terraform import PLACES, Made, needs_terraform
 
 pytestmark = needs_terraform
 
@@ -25,10 +24,7 @@ EITHER = {"instance_type", "overrides"}
 
 each_ground = pytest.mark.parametrize(
     "ground",
-    [
-        pytest.param(name, marks=pytest.mark.xdist_group(f"terraform-{name}"))
-        for name in sorted(GROUNDS.keys() & set(providers.names()))
-    ],
+    [pytest.param(name, marks=pytest.mark.xdist_group(f"terraform-{name}")) for name in PLACES],
     indirect=True,
 )
 
