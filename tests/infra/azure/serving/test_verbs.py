@@ -128,6 +128,16 @@ def test_no_quota_for_a_machine_leaves_nothing(tmp_path: Path) -> None:
         assert [there.kept(kind) for kind in _KINDS] == [[], []]
 
 
+def test_an_answer_that_is_lost_doubles_nothing(tmp_path: Path) -> None:
+    """What was begun goes on, and the same request again is refused while it does."""
+    lost = {"host": "^management", "method": "PUT", "path": "/onlineEndpoints/", "times": 3}
+    late = {"host": "inference", "status": 503}
+    with place(tmp_path, {"faults": [lost, late], "start": 0.5}) as there:
+        assert there.deploy("1").state == "serving"
+        assert there.answers(2) == ["1", "1"]
+        assert [len(there.kept(kind)) for kind in _KINDS] == [1, 1]
+
+
 def test_an_image_that_nobody_pushed_is_named(tmp_path: Path) -> None:
     """There is no log to look at where nothing ever ran."""
     with place(tmp_path, {"missing_images": "little"}) as there:
