@@ -52,7 +52,9 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
 
 def add_place(parser: argparse.ArgumentParser) -> None:
     """The flags of every verb that asks a provider about its runs."""
-    parser.add_argument("--provider", default="local", metavar="NAME", help="where it runs")
+    parser.add_argument(
+        "--provider", default="local", metavar="NAME", help="where (default: local)"
+    )
     parser.add_argument(
         "--rehearse", action="store_true", help="look at what was rehearsed, not at what is real"
     )
