@@ -95,10 +95,7 @@ def pull(arguments: argparse.Namespace) -> int:
         if each.state == "missing" and each.pin.name != catalogue.DIGITS
     ]  # fmt: skip
     if wanted:
-        dvc.require_remote(arguments.remote)
-        cli.say(f"pulling {', '.join(str(pin.path) for pin in wanted)}")
-        remote = ["--remote", arguments.remote] if arguments.remote else []
-        dvc.run("pull", *remote, *(str(pin.file) for pin in wanted))
+        dvc.pull(wanted, arguments.remote)
     found = verified(arguments.name)
     for each in found:
         if each.state != "ok":

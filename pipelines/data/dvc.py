@@ -7,8 +7,11 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Sequence
 
 from infra.errors import InputError
+from pipelines import cli
+from pipelines.data.pins import Pin
 
 _EXTRAS = {"dvc-s3": "aws", "dvc-gs": "gcp", "dvc-azure": "azure"}
 _NOBODYS = ("//amzn-s3-demo-", "//goog-")
@@ -28,6 +31,14 @@ def run(*words: str) -> None:
     )
     if done.returncode:
         raise InputError(f"dvc {words[0]} failed: {_reason(done.stderr)}")
+
+
+def pull(pins: Sequence[Pin], remote: str) -> None:
+    """Fetch what is pinned, from the remote of that name or the usual one. Raises InputError."""
+    require_remote(remote)
+    cli.say(f"pulling {', '.join(str(pin.path) for pin in pins)}")
+    named = ["--remote", remote] if remote else []
+    run("pull", *named, *(str(pin.file) for pin in pins))
 
 
 def require_remote(name: str) -> None:

@@ -61,7 +61,7 @@ def retrain(arguments: argparse.Namespace) -> int:
             outcome.tell()
     if arguments.json:
         documents: list[Json] = [outcome.data() for outcome in outcomes]
-        first = outcomes[0].data()
+        first = next((each for each in outcomes if each.decision == "retrain"), outcomes[0]).data()
         cli.answer({**first, "models": documents} if documents[1:] else first)
     return max(outcome.code for outcome in outcomes)
 

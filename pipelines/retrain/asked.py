@@ -9,7 +9,7 @@ from typing import NamedTuple
 from infra import ir
 from infra.errors import InputError
 from infra.plan import as_text
-from pipelines import cli, compile
+from pipelines import compile
 from pipelines.data.pins import Pin, pin_of, verified
 from pipelines.retrain import pushes
 from pipelines.retrain.pushes import Change
@@ -115,10 +115,7 @@ def _fetch(pin: Pin, arguments: argparse.Namespace) -> None:
     if found.state == "missing" and pin.name != catalogue.DIGITS and not arguments.dry_run:
         from pipelines.data import dvc
 
-        dvc.require_remote(arguments.remote)
-        cli.say(f"pulling {pin.path}")
-        remote = ["--remote", arguments.remote] if arguments.remote else []
-        dvc.run("pull", *remote, str(pin.file))
+        dvc.pull([pin], arguments.remote)
         (found,) = verified(str(pin.file))
     if found.state != "ok":
         raise InputError(found.words())

@@ -210,6 +210,7 @@ def test_where_the_commit_before_is_not_here_pins_are_held_against_the_last_runs
         "cats-vae": "retrain", "dogs-vae": "skip"
     }  # fmt: skip
     assert models["dogs-vae"]["run_id"] == learnt.found["run_id"]
+    assert done.found["decision"] == "retrain", "what is trained stands above what is skipped"
     assert "what it was before cannot be seen here" in models["cats-vae"]["reason"]
 
 
