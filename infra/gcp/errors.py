@@ -35,11 +35,11 @@ _OF_HTTP: Mapping[int, str] = {
     500: "INTERNAL", 501: "UNIMPLEMENTED", 503: "UNAVAILABLE",
 }  # fmt: skip
 _PERMISSION = re.compile(
-    r"[Pp]ermission '?(?P<action>[\w.-]+)'? (?:denied )?(?:on|for) (?:resource )?"
+    r"[Pp]ermission '?(?P<action>\w+(?:\.\w+)+)'? (?:denied )?(?:on|for) (?:resource )?"
     r"'?(?P<what>[^\s'(]+)'?"
 )
 _ACCESS = re.compile(r"(?P<who>\S+@\S+) does not have (?P<action>[\w.]+) access (?P<what>.*)")
-_ACT_AS = re.compile(r"act as (?:the )?service account:? ?'?(?P<what>[^\s',]+)", re.IGNORECASE)
+_ACT_AS = re.compile(r"act as (?:the )?service[ _]account:? ?'?(?P<what>[^\s',]+)", re.IGNORECASE)
 _QUOTA = re.compile(
     r"[Qq]uota (?:metric|limits? (?:are|is) exceeded:?|exceeded for)?\s*'?(?P<what>[\w./ -]+?)'?"
     r"(?=[.,;]|$| and)"

@@ -140,6 +140,9 @@ class Gcp:
         return services[name]
 
     def _built(self, name: str) -> Any:
+        import logging
+
+        logging.getLogger("googleapiclient").setLevel(logging.ERROR)  # we tell refusals ourselves
         try:
             from googleapiclient.discovery import build
         except ImportError:

@@ -42,6 +42,8 @@ class Drive:
         self._replicas = replicas(self._spec)
         self._stop, self._halt, self._over = (threading.Event() for _ in range(3))
         self._wake = threading.Event()
+        self._first: int | None = None
+        """Which replica failed before all others."""
         if record["state"] == "JOB_STATE_CANCELLING":
             self._stop.set()
         self._folder = world.folder / "jobs" / record["name"]
@@ -107,15 +109,15 @@ class Drive:
             return False
         if why == "interrupted":
             return True
-        bad = [at for at, code in enumerate(codes) if code]
         if why == "cancelled":
             self._end("JOB_STATE_CANCELLED", Refused("CANCELLED", "CANCELED"))
         elif why:
             self._fail(Refused("DEADLINE_EXCEEDED", why))
-        elif bad:
-            name = self._replicas[bad[0]].log
+        elif any(codes):
+            at = self._first if self._first is not None else 0
+            name = self._replicas[at].log
             words = (
-                f"The replica {name} exited with a non-zero status of {codes[bad[0]]}. To find out "
+                f"The replica {name} exited with a non-zero status of {codes[at]}. To find out "
                 "more about why your job exited please check the logs."
             )
             self._fail(Refused("INVALID_ARGUMENT", words))
@@ -131,10 +133,12 @@ class Drive:
             for replica, folder in zip(self._replicas, folders, strict=True)
         ]
         codes = [0] * len(machines)
+        self._first = None
 
         def wait(at: int) -> None:
             codes[at] = machines[at].wait()
-            if codes[at]:  # a job of which one replica fails has failed
+            if codes[at] and self._first is None:  # a job of which one replica fails has failed
+                self._first = at
                 for each in machines:
                     each.kill()
 
