@@ -69,10 +69,10 @@ def deploy(
 
     def change(now: Shares) -> Shares:
         if canary and now.main not in ("", deployment):
-            return Shares(now.version, now.main, deployment, canary, _plain(now))
+            return Shares(now.version, now.main, deployment, canary, now.previous)
         if now.main == deployment:
             return Shares(version, deployment, previous=now.previous)
-        return Shares(version, deployment, previous=_plain(now))
+        return Shares(version, deployment, previous=now.main)
 
     made = _there(at)
     try:
@@ -131,11 +131,6 @@ def endpoints(*, workspace: Path, environment: Mapping[str, str] = os.environ) -
     serving = told_by(environment)
     there = [At(name, serving, DEADLINE) for name in left.names(serving)]
     return [_told(at, look(at)) for at in there]
-
-
-def _plain(now: Shares) -> str:
-    """What a rollback comes back to: never a canary."""
-    return now.previous if now.canary else now.main
 
 
 def _prepared(at: At, release: Release, files: Path, environment: Mapping[str, str]) -> Release:

@@ -52,6 +52,18 @@ def test_the_traffic_and_what_is_remembered_of_it_move_in_one_request(tmp_path: 
         assert re.match(names[0], second["tags"]["trefoil.previous"])
 
 
+def test_a_canary_that_is_given_up_leaves_what_was_before(tmp_path: Path) -> None:
+    """A rollback that came back to what serves anyway would look as if it had done something."""
+    with place(tmp_path) as there:
+        for version, canary in (("1", 0), ("2", 0), ("3", 10)):
+            there.deploy(version, canary)
+        found = there.ask("rollback")
+        assert (found.version, found.state, found.previous) == ("2", "serving", "1")
+        found = there.ask("rollback")
+        assert (found.version, found.previous) == ("1", "2")
+        assert there.answers(2) == ["1", "1"]
+
+
 def test_a_canary_that_gets_copies_alone(tmp_path: Path) -> None:
     """The answers that people get stay those of the version they trust."""
     with place(tmp_path, mirror=True) as there:
