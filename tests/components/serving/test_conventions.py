@@ -35,6 +35,7 @@ def test_vertex(app: App) -> None:
     z = np.random.default_rng(1).standard_normal((2, LATENT), dtype=np.float32).tolist()
     for body, path, native, key in [
         ({"instances": [{}, {}], "parameters": {"seed": 4}}, "/sample", {"n": 2, "seed": 4}, ""),
+        ({"instances": [{}, {}], "parameters": {"seed": 4.0}}, "/sample", {"n": 2, "seed": 4}, ""),
         ({"instances": [{"z": each} for each in z]}, "/sample", {"z": z}, ""),
         ({"instances": images(), "parameters": {"operation": "reconstruct"}},
          "/reconstruct", {"images": images()}, ""),

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from infra.gcp.emulator.operations import Operations
+from infra.gcp.emulator.operations import Halted, Operations
 from infra.gcp.emulator.refusal import Refused
 from infra.gcp.emulator.serving.fleet import Fleet
 from infra.gcp.emulator.serving.models import Models
@@ -148,7 +148,9 @@ class Endpoints:
             return self._operations.begin("DeployModel", f"endpoints/{record['name']}", about)
 
     def _deployed(self, about: Mapping[str, Any], halt: threading.Event) -> dict[str, Any]:
-        """Machines that came to serve. Raises Refused with why they did not."""
+        """Machines that came to serve. Raises Refused with why they did not, Halted."""
+        if self._world.clock.wait(self._world.scenario.get("start", 0.0), halt):
+            raise Halted
         name, record = about["id"], self.find(about["endpoint"])
         version = self._models.find(f"models/{about['version']}")
         given = {"asked": about["given"], "version": version["name"], "created": time.time()}

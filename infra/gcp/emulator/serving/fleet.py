@@ -32,8 +32,6 @@ class Fleet:
         halt: threading.Event,
     ) -> Started:  # fmt: skip
         """A server that is healthy, from now on kept. Raises Refused, Halted."""
-        if self._world.clock.wait(self._world.scenario.get("start", 0.0), halt):
-            halt.set()
         folder = self._folder(endpoint) / deployed / f"i-{time.time_ns() // 1_000_000:017x}"
         machine = given["asked"].get("dedicatedResources", {}).get("machineSpec", {})
         server = started(self._world, folder, version, Place(endpoint, deployed, machine), halt)

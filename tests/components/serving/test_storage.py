@@ -1,0 +1,116 @@
+"""A model that lies in Cloud Storage: fetched whole, as the service account that one is."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from urllib.parse import parse_qs, unquote, urlsplit
+
+import pytest
+
+from components import serve
+from components.serving import storage
+from tests.served import write_model
+from training.errors import InputError
+
+_TOKEN = "/computeMetadata/v1/instance/service-accounts/default/token"
+
+
+@contextlib.contextmanager
+def bucket(objects: dict[str, bytes], fails: int = 0) -> Iterator[str]:
+    """Cloud Storage and the metadata server at one address; the first ``fails`` calls fail."""
+    left = [fails]
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            parts = urlsplit(self.path)
+            if parts.path == _TOKEN:
+                ours = self.headers["Metadata-Flavor"] == "Google"
+                self.reply(200 if ours else 403, json.dumps({"access_token": "t"}).encode())
+            elif self.headers["Authorization"] != "Bearer t":
+                self.reply(401, b"")
+            elif left[0]:
+                left[0] -= 1
+                self.reply(503, b"")
+            elif parts.path.endswith("/o"):
+                self.reply(200, json.dumps(self.page(parse_qs(parts.query))).encode())
+            else:
+                self.reply(200, objects[unquote(parts.path.rpartition("/o/")[2])])
+
+        def page(self, query: dict[str, list[str]]) -> dict[str, object]:
+            """One object a page, as a bucket with many would have it."""
+            names = sorted(name for name in objects if name.startswith(query["prefix"][0]))
+            at = int(query.get("pageToken", ["0"])[0])
+            more = {"nextPageToken": str(at + 1)} if at + 1 < len(names) else {}
+            return {"items": [{"name": name} for name in names[at : at + 1]], **more}
+
+        def reply(self, status: int, body: bytes) -> None:
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+    try:
+        yield f"127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+@pytest.fixture
+def reached(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, bytes]]:
+    """What lies in the bucket; led there, and without a pause between two tries."""
+    objects: dict[str, bytes] = {}
+    with bucket(objects, fails=2) as address:
+        monkeypatch.setenv("GCE_METADATA_HOST", address)
+        monkeypatch.setattr(storage, "_STORAGE", f"http://{address}/storage/v1/b")
+        monkeypatch.setattr(storage, "_PAUSE", 0.0)
+        yield objects
+
+
+def test_a_model_is_served_from_a_bucket(reached: dict[str, bytes], tmp_path: Path) -> None:
+    """All of it, page after page, though the bucket failed twice; and nothing of its neighbour."""
+    model = write_model(tmp_path / "model")
+    for file in model.iterdir():
+        reached[f"models/a/{file.name}"] = file.read_bytes()
+    reached |= {"models/a/": b"", "models/ab/serving.json": b"another", "models/a/deep/x": b"x"}
+    found = storage.fetch("gs://bucket/models/a/", tmp_path / "fetched")
+    names = {each.relative_to(found).as_posix() for each in found.rglob("*") if each.is_file()}
+    assert names == {*(each.name for each in model.iterdir()), "deep/x"}
+    served, seconds = serve.load("gs://bucket/models/a", 1)
+    assert (served.shape, set(seconds)) == ((8, 8), {"sample", "reconstruct", "score"})
+
+
+@pytest.mark.parametrize(
+    ("objects", "words"),
+    [({}, "nothing lies there"), ({"m/../../x": b""}, "leads out of it")],
+)
+def test_what_cannot_be_fetched_is_said_in_a_sentence(
+    reached: dict[str, bytes], tmp_path: Path, objects: dict[str, bytes], words: str
+) -> None:
+    """The container's last line is what an endpoint's failure is told with."""
+    reached |= objects
+    with pytest.raises(InputError, match=words):
+        storage.fetch("gs://bucket/m/", tmp_path / "fetched")
+    assert not (tmp_path / "x").exists()
+
+
+def test_a_bucket_that_refuses_is_not_asked_again(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The rights of the service account will not change while it tries."""
+    with bucket({}) as address:
+        monkeypatch.setenv("GCE_METADATA_HOST", address)
+        monkeypatch.setattr(storage, "_STORAGE", f"http://{address}/storage/v1/b")
+        monkeypatch.setattr(storage, "_token", lambda _: "wrong")
+        with pytest.raises(InputError, match=r"cannot be read: 401"):
+            storage.fetch("gs://bucket/m/", tmp_path / "fetched")
