@@ -55,7 +55,7 @@ def rehearse(
     Raises InputError at an unknown scenario, and while another rehearsal goes on.
     """
     chosen = scenarios.load(_SCENARIOS, scenario or "plain")
-    from infra.gcp.emulator.bill import items
+    from infra.gcp.emulator.bill import going_on, items
     from infra.gcp.emulator.cloud import Account, joined, standing
     from infra.rehearsal.bill import told
 
@@ -79,7 +79,7 @@ def rehearse(
             yield settings._replace(poll=_POLL)
         finally:
             if say and scenario:
-                bill = [*told(items(cloud.world, began, settings))]
+                bill = [*told(items(cloud.world, began, settings)), *going_on(cloud.world)]
                 for line in _summary(scenario, chosen["words"], cloud.log.told(), bill, runner):
                     say(line)
 
@@ -91,7 +91,7 @@ def _summary(
     yield f"rehearsed, scenario {scenario}: {words}. Steps ran as {what}. The calls:"
     yield from (f"  {call}" for call in calls)
     if bill:
-        yield "what Vertex AI would have billed of custom jobs, machines alone:"
+        yield "what Vertex AI would have billed of custom jobs and endpoints, machines alone:"
         yield from (f"  {line}" for line in bill)
     yield "not proved:"
     yield from (f"  {line}" for line in _NOT_PROVED)

@@ -2,19 +2,32 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from infra.gcp.emulator.serving.server import ENDED, Place, Started, started
 from infra.gcp.emulator.world import Record, World
 from infra.local.process import end_orphan
 from infra.local.rundir import StepDirectory
+from infra.storage import write_whole
 
+_RENTED = "rented.json"
 _HALT = 10.0
 """Seconds that a server of a rehearsal that was killed has to end."""
+
+
+class Rented(NamedTuple):
+    """The machines of what is deployed, as long as they were there."""
+
+    endpoint: str
+    machine: str
+    machines: int
+    began: float
+    seconds: float
 
 
 class Fleet:
@@ -33,7 +46,12 @@ class Fleet:
     ) -> Started:  # fmt: skip
         """A server that is healthy, from now on kept. Raises Refused, Halted."""
         folder = self._folder(endpoint) / deployed / f"i-{time.time_ns() // 1_000_000:017x}"
-        machine = given["asked"].get("dedicatedResources", {}).get("machineSpec", {})
+        resources = given["asked"].get("dedicatedResources", {})
+        machine = resources.get("machineSpec", {})
+        about = {"endpoint": endpoint, "machine": machine.get("machineType", "")}
+        folder.mkdir(parents=True)
+        least = {"machines": int(resources.get("minReplicaCount") or 1)}
+        write_whole(folder / _RENTED, json.dumps({**about, **least}))
         server = started(self._world, folder, version, Place(endpoint, deployed, machine), halt)
         self._servers[endpoint, deployed] = server
         return server
@@ -80,11 +98,23 @@ class Fleet:
     def logs(self, endpoint: str) -> list[tuple[str, Path, float]]:
         """Each log of an endpoint: its name, its file, and when it began, oldest first."""
         files = sorted(self._folder(endpoint).glob("*/*/log"), key=lambda file: file.parent.name)
-        return [
-            (file.parent.parent.name, file, int(file.parent.name.removeprefix("i-"), 16) / 1000)
-            for file in files
-        ]
+        return [(file.parent.parent.name, file, _began(file.parent)) for file in files]
 
     def _folder(self, endpoint: str) -> Path:
         """Where the folders of an endpoint's servers lie: of what is deployed, of each machine."""
         return self._world.folder / "endpoints" / endpoint
+
+
+def rented(world: World) -> Iterator[Rented]:
+    """Every machine that endpoints had, oldest first, those too that they have now."""
+    files = (world.folder / "endpoints").glob(f"*/*/*/{_RENTED}")
+    for file in sorted(files, key=lambda each: each.parent.name):
+        ended = file.with_name(ENDED)
+        end = ended.stat().st_mtime if ended.exists() else time.time()
+        known, began = json.loads(file.read_text(encoding="utf-8")), _began(file.parent)
+        yield Rented(**known, began=began, seconds=max(0.0, end - began))
+
+
+def _began(folder: Path) -> float:
+    """When a machine began: the name of its folder says so."""
+    return int(folder.name.removeprefix("i-"), 16) / 1000

@@ -113,7 +113,7 @@ def started(
 ) -> Started:
     """A server that is healthy. Raises Refused, and Halted where ``halt`` was set meanwhile."""
     spec = _routed(version["body"].get("containerSpec", {}), place)
-    folder.mkdir(parents=True)
+    folder.mkdir(parents=True, exist_ok=True)
     port = _free_port()
     environment = {
         **{each["name"]: each.get("value", "") for each in spec.get("env", ())},

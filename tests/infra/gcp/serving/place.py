@@ -12,6 +12,7 @@ from unittest import mock
 from infra.gcp import GcpSettings, endpoint, session
 from infra.gcp.emulator import cloud
 from infra.gcp.emulator.cloud import Account, standing
+from infra.gcp.emulator.world import World
 from infra.gcp.serving.requests import SERVER_IMAGE, SERVING, Serving
 from infra.rehearsal.log import lines
 from infra.served import Endpoint
@@ -78,7 +79,8 @@ http.server.ThreadingHTTPServer(("127.0.0.1", port), Handler).serve_forever()
 class Place:
     """A project, and models to serve there."""
 
-    def __init__(self, folder: Path, **settings: Any) -> None:
+    def __init__(self, folder: Path, world: World, **settings: Any) -> None:
+        self.world = world
         serving = Serving.of(SETTINGS._replace(**settings))
         self.environment = {SERVING: serving.text(), SERVER_IMAGE: IMAGE, "TREFOIL_RUN_ID": "r-1"}
         self.folder = folder
@@ -145,8 +147,8 @@ def place(folder: Path, scenario: dict[str, Any] | None = None, **settings: Any)
     script = folder / "server.py"
     script.write_text(_SERVER)
     own = {"commands": {"little": ["python", str(script)]}, "startup": 60, **(scenario or {})}
-    with standing(ACCOUNT, folder / "cloud", own):
-        yield Place(folder, **settings)
+    with standing(ACCOUNT, folder / "cloud", own) as there:
+        yield Place(folder, there.world, **settings)
 
 
 @contextmanager
@@ -156,6 +158,6 @@ def threaded(
     """The same, its servers threads."""
     with (
         mock.patch.object(cloud, "choose", return_value=Threads()),
-        standing(ACCOUNT, folder / "cloud", {"startup": 5, **(scenario or {})}),
+        standing(ACCOUNT, folder / "cloud", {"startup": 5, **(scenario or {})}) as there,
     ):
-        yield Place(folder, **settings)
+        yield Place(folder, there.world, **settings)

@@ -85,7 +85,7 @@ def test_more_machines_are_had_without_a_new_deployment(tmp_path: Path) -> None:
     """To scale would take the endpoint's machines away for minutes; what scaled has to stop."""
     with threaded(tmp_path, **MACHINES) as there:
         there.deploy("1")
-        there.environment = Place(tmp_path, serving_instances=1).environment
+        there.environment = Place(tmp_path, there.world, serving_instances=1).environment
         there.deploy("1")
         (sent,) = there.sent("endpoints.mutateDeployedModel")
         assert sent["deployedModel"]["dedicatedResources"]["maxReplicaCount"] == 1
