@@ -4,7 +4,8 @@ lower.py       the Plan as a pipelineJob of the CLI, of jobs.py (a step's node) 
 validate.py    bodies held against the published model, with rules.py and graph.py
 client.py      the verbs: sending.py, looking.py, logs.py, stopping.py, reaping.py
 endpoint.py    the verbs of endpoints, of what is in serving/
-session.py     the way to Azure, by azure-ai-ml   blobs.py       the container, as a Store
+session.py     the way to Azure, by azure-ai-ml   store.py       the container, as a Store
+arm.py         its REST interface, for endpoints
 preflight.py   what is looked at before a run     errors.py      what Azure answers, in words
 emulator/      what stands in for Azure in a rehearsal
 """
