@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import errno
+import io
 import json
 import os
 import sys
@@ -47,6 +48,7 @@ def guarded(verb: Callable[[], int], as_json: bool = False) -> int:
     With ``as_json`` it is on stdout too, as the one document that a machine waits for.
     """
     sys.stdout, sys.stderr = sys.stdout or _nowhere(), sys.stderr or _nowhere()
+    _write_anything()
     try:
         with interruptible():
             return _heard(verb)
@@ -102,7 +104,8 @@ def say(text: str = "") -> None:
 
 def answer(document: Json) -> None:
     """The one JSON document of --json. Raises TrefoilError."""
-    tell(json.dumps(document, indent=2, ensure_ascii=False))
+    unicode = (sys.stdout.encoding or "").lower().startswith("utf")
+    tell(json.dumps(document, indent=2, ensure_ascii=not unicode))
 
 
 def tell(text: str) -> None:
@@ -122,6 +125,12 @@ def _listened_to() -> Iterator[None]:
         raise TrefoilError(
             f"the answer cannot be written to stdout: {(error.strerror or str(error)).lower()}"
         ) from None
+
+
+def _write_anything() -> None:
+    """Where a locale has no letter for a name or a mark, its number is written instead."""
+    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
+        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 def _nowhere() -> TextIO:

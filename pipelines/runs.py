@@ -60,6 +60,8 @@ def list_runs(arguments: argparse.Namespace) -> int:
         return cli.DONE
     for each in found:
         print(f"{each.run.run_id:<32} {each.state}")
+    if not found:
+        cli.say("there is no run here yet; start one with: python -m pipelines run")
     return cli.DONE
 
 

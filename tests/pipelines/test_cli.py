@@ -126,6 +126,21 @@ MACHINE = [
 ]
 
 
+def test_an_empty_list_says_how_to_begin(tmp_path: Path) -> None:
+    done = cli(tmp_path, VERB, "list")
+    assert (done.returncode, done.stdout) == (0, "")
+    assert done.stderr == "there is no run here yet; start one with: python -m pipelines run\n"
+
+
+def test_a_locale_without_our_letters_is_written_to_all_the_same(used: Path) -> None:
+    """A mark such as that of success would end the verb in a traceback."""
+    done = cli(used, VERB, "status", PYTHONIOENCODING="ascii")
+    assert done.returncode == 0, done.stderr
+    assert "first" in done.stdout
+    named = cli(used, VERB, "status", "j\u00fcngst", "--json", PYTHONIOENCODING="ascii")
+    assert "j\u00fcngst" in json.loads(named.stdout)["error"]
+
+
 @pytest.mark.parametrize("words", MACHINE, ids=" ".join)
 def test_json_is_one_document_on_stdout(used: Path, words: list[str]) -> None:
     done = cli(used, *words, "--json")
