@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from infra.aws import errors
 from infra.aws.described import Job, describe, kind_of, moment
 from infra.aws.session import Aws, Found
 from infra.cloud.looking import Look, Task, concluded, not_reached
@@ -92,8 +93,9 @@ class Looker:
         state = _OF_STEP.get(told["StepStatus"], "running")
         began, ended = moment(told, "StartTime"), moment(told, "EndTime")
         reason, attempt = told.get("FailureReason", ""), told.get("AttemptCount") or 1
+        words = str(errors.ended(reason, step.name)) if reason else ""
         code = 1 if state == "failed" else 0
-        task = Task(state, began, ended, words=reason, code=code, attempt=attempt)
+        task = Task(state, began, ended, words=words, code=code, attempt=attempt)
         kind, name = _job_of(told.get("Metadata", {}))
         if not name:
             return task
@@ -104,7 +106,7 @@ class Looker:
         if job is None:
             return task
         return task._replace(
-            words=job.words or reason, code=job.code or code, left=job.left,
+            words=job.words or words, code=job.code or code, left=job.left,
             attempt=attempt + job.interrupted,
         )  # fmt: skip
 

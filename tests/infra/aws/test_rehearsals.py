@@ -131,6 +131,15 @@ def test_a_quota_of_nothing_says_which(stages: Stages, tmp_path: Path) -> None:
         _ran(only, settings)
 
 
+def test_a_pipeline_without_its_quota_says_what_to_do(stages: Stages, tmp_path: Path) -> None:
+    """What SageMaker wrote of a job that it could not start is no sentence for a person."""
+    several = stages()._replace(steps=tuple(s for s in stages().steps if not s.always))
+    with rehearsed(tmp_path, "quota") as settings:
+        made = next(each for each in _ran(several, settings) if each.message)
+    assert made.state == "failed"
+    assert "ask for more in Service Quotas, or choose another machine" in made.message
+
+
 def test_credentials_that_expire_end_the_watching_and_not_the_run(
     stages: Stages, tmp_path: Path
 ) -> None:
