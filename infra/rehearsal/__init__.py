@@ -12,6 +12,9 @@ clock.py      the time that a cloud takes for itself, made short
 openapi.py    holds what is sent against an API's published description
 executor.py   runs a plan for real, by the engine of the local provider
 stages.py     where the steps of a run stand, of what the engine tells
+machine.py    a container, as a process or in Docker
+served.py     a server of an endpoint, on such a machine
+store.py      what a stand-in knows, on disk
 held.py       one rehearsal at a time in a folder, and a way to ask it from elsewhere
 bill.py       what it would have cost
 

@@ -16,7 +16,6 @@ from infra.aws.emulator.moto import Moto
 from infra.aws.emulator.names import named
 from infra.aws.emulator.objects import Objects
 from infra.aws.emulator.refusal import fail
-from infra.aws.emulator.store import Store
 from infra.aws.emulator.world import World
 from infra.rehearsal import held
 from infra.rehearsal.clock import Clock
@@ -24,6 +23,7 @@ from infra.rehearsal.faults import Faults
 from infra.rehearsal.ground import ground
 from infra.rehearsal.log import Log
 from infra.rehearsal.server import Answer, Call, serving
+from infra.rehearsal.store import Store
 
 _MOTO = r"([\w.-]+\.)?(s3|sts|iam|monitoring|servicequotas)"
 """Hosts, up to the region, behind which moto stands."""

@@ -12,12 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from infra.aws.emulator.contract import Contract, Processing, Unavailable
-from infra.aws.emulator.machine import Machine, Work
-from infra.aws.emulator.store import Record
+from infra.aws.emulator.machine import Work
 from infra.aws.emulator.world import World
 from infra.errors import TrefoilError, told
 from infra.local.process import end_orphan
 from infra.local.rundir import StepDirectory
+from infra.rehearsal.machine import Machine, hosts
+from infra.rehearsal.store import Record
 
 FINAL = frozenset({"Completed", "Failed", "Stopped"})
 _GRACE = 120.0
@@ -99,7 +100,7 @@ class Drive:
         if self._wait_for_machines():
             return False
         attempt = len(self._record["attempts"]) + 1
-        names = self._world.machines.hosts(self._count)
+        names = hosts(self._count, alone="algo-1")
         folders = [self._folder / str(attempt) / f"algo-{at + 1}" for at in range(self._count)]
         self._enter("Downloading")
         for at, folder in enumerate(folders):

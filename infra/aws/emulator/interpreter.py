@@ -13,8 +13,8 @@ from infra.aws.emulator.graph import Node, job_name, nodes, pause
 from infra.aws.emulator.jobs import KINDS, Jobs, described
 from infra.aws.emulator.refusal import Refused
 from infra.aws.emulator.registry import Registry
-from infra.aws.emulator.store import Record
 from infra.aws.emulator.world import World
+from infra.rehearsal.store import Record
 
 ENDED = frozenset({"Succeeded", "Failed", "Stopped"})
 _POLL = 0.02

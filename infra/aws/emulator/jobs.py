@@ -10,10 +10,10 @@ from typing import Any, NamedTuple
 from infra.aws.emulator.contract import Processing, Training
 from infra.aws.emulator.drive import FINAL, Drive
 from infra.aws.emulator.refusal import Refused
-from infra.aws.emulator.store import Record
 from infra.aws.emulator.tags import tags_of
 from infra.aws.emulator.world import World
 from infra.aws.jobs import STEP
+from infra.rehearsal.store import Record
 
 
 class Kind(NamedTuple):

@@ -13,9 +13,9 @@ from infra.aws.emulator.interpreter import ENDED, Interpreter
 from infra.aws.emulator.jobs import Jobs
 from infra.aws.emulator.refusal import Refused
 from infra.aws.emulator.registry import Registry
-from infra.aws.emulator.store import Record
 from infra.aws.emulator.tags import tags_of
 from infra.aws.emulator.world import World
+from infra.rehearsal.store import Record
 
 PIPELINE, EXECUTION = "Pipeline", "PipelineExecution"
 _TYPES: Mapping[str, type | tuple[type, ...]] = {

@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from infra.aws.emulator.refusal import Refused
-from infra.aws.emulator.store import Record
 from infra.aws.emulator.tags import tags_of
 from infra.aws.emulator.world import World
+from infra.rehearsal.store import Record
 
 _GROUP, _PACKAGE = "ModelPackageGroup", "ModelPackage"
 _CHANGED = ("ModelApprovalStatus", "ApprovalDescription", "CustomerMetadataProperties")

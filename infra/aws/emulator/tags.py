@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from infra.aws.emulator.refusal import Refused
-from infra.aws.emulator.store import Record
 from infra.aws.emulator.world import World
+from infra.rehearsal.store import Record
 
 _MOST = 50
 

@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 from infra.aws.emulator.machine import Machines
 from infra.aws.emulator.objects import Objects
 from infra.aws.emulator.refusal import Refused
-from infra.aws.emulator.store import Store
 from infra.rehearsal.clock import Clock
+from infra.rehearsal.store import Store
 
 _PAGE = 100
 

@@ -11,9 +11,9 @@ import threading
 from infra.aws.emulator.serving.fleet import Fleet, raised
 from infra.aws.emulator.serving.resource import ENDPOINT
 from infra.aws.emulator.serving.server import Halted, Unhealthy
-from infra.aws.emulator.store import Record
 from infra.aws.emulator.world import World
 from infra.errors import TrefoilError, told
+from infra.rehearsal.store import Record
 
 CHANGING = frozenset({"Creating", "Updating", "RollingBack", "Deleting"})
 

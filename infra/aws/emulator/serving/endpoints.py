@@ -11,11 +11,11 @@ from infra.aws.emulator.serving import variants
 from infra.aws.emulator.serving.change import CHANGING, change
 from infra.aws.emulator.serving.fleet import Fleet, raised
 from infra.aws.emulator.serving.resource import CONFIGURATION, ENDPOINT
-from infra.aws.emulator.serving.server import ENDED
-from infra.aws.emulator.store import Record
 from infra.aws.emulator.world import World
 from infra.local.process import end_orphan
 from infra.local.rundir import StepDirectory
+from infra.rehearsal.served import ENDED
+from infra.rehearsal.store import Record
 
 _HALT = 10.0
 """Seconds that a server of a rehearsal that was killed has to end."""

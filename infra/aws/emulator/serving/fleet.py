@@ -9,9 +9,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from infra.aws.emulator.serving.server import ENDED, Server, started
+from infra.aws.emulator.serving.server import started
 from infra.aws.emulator.serving.variants import Variant
 from infra.aws.emulator.world import World
+from infra.rehearsal.served import ENDED, Server
 from infra.storage import write_whole
 
 _RENTED = "rented.json"

@@ -6,8 +6,8 @@ import http.client
 import threading
 from collections.abc import Mapping
 
-from infra.aws.emulator.serving.server import Server
 from infra.aws.emulator.world import World
+from infra.rehearsal.served import Server
 
 _SECONDS = 900.0
 """That a container has for an answer: an hour with AWS, here what a rehearsal can wait."""

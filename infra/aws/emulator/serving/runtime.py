@@ -14,10 +14,11 @@ from infra.aws.emulator.serving.endpoints import Endpoints
 from infra.aws.emulator.serving.fleet import Fleet, shares
 from infra.aws.emulator.serving.later import Later
 from infra.aws.emulator.serving.resource import ENDPOINT
-from infra.aws.emulator.serving.server import Halted, Reply, Unhealthy
-from infra.aws.emulator.store import Record
+from infra.aws.emulator.serving.server import Halted, Unhealthy
 from infra.aws.emulator.world import World
+from infra.rehearsal.served import Reply
 from infra.rehearsal.server import Answer, Call
+from infra.rehearsal.store import Record
 
 _PATH = re.compile(r"/endpoints/([\w-]+)/(invocations|async-invocations)")
 _LARGEST = 6_291_456

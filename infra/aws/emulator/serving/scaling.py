@@ -13,9 +13,9 @@ from typing import Any
 from infra.aws import validate
 from infra.aws.emulator.refusal import Refused, refusal
 from infra.aws.emulator.serving.resource import ENDPOINT
-from infra.aws.emulator.store import Record
 from infra.aws.emulator.world import World
 from infra.rehearsal.server import Answer, Call
+from infra.rehearsal.store import Record
 
 _SERVICE = "application-autoscaling"
 _TARGET, _POLICY = "ScalableTarget", "ScalingPolicy"

@@ -6,29 +6,24 @@ the machines of its variant.
 
 from __future__ import annotations
 
-import http.client
 import shutil
-import socket
 import tarfile
 import threading
 import time
 from collections.abc import Mapping
-from contextlib import closing
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-from infra.aws.emulator.machine import Machine, Work
+from infra.aws.emulator.machine import Work
 from infra.aws.emulator.serving.models import data
 from infra.aws.emulator.world import World
 from infra.errors import TrefoilError
+from infra.rehearsal.served import Server, free_port
 
 _HEALTHY = 480
 """Seconds in which a server must answer /ping, unless the configuration says otherwise."""
-_PING, _GRACE, _POLL = 2.0, 30.0, 0.1
-"""Seconds: for one /ping, between SIGTERM and SIGKILL, and between two looks."""
-ENDED = "ended"
-"""A file beside the log; its time is when the server ended."""
-_LOST = (OSError, http.client.HTTPException)
+_POLL = 0.1
+"""Seconds between two looks at its health."""
 
 
 class Unhealthy(Exception):
@@ -39,66 +34,17 @@ class Halted(Exception):
     """The stand-in ends."""
 
 
-class Reply(NamedTuple):
-    """What a server answered."""
-
-    status: int
-    body: bytes
-    headers: Mapping[str, str]
-
-
-class Server:
-    """A server that runs."""
-
-    def __init__(self, machine: Machine, port: int, folder: Path) -> None:
-        self._machine, self._port, self._folder = machine, port, folder
-        self._over = threading.Event()
-        threading.Thread(target=self._wait, daemon=True).start()
-
-    def gone(self) -> bool:
-        """Whether it has ended by itself."""
-        return self._over.is_set()
-
-    def healthy(self) -> bool:
-        """Whether /ping is answered, and in time."""
-        try:
-            return self.ask("GET", "/ping", b"", {}, _PING).status == http.client.OK
-        except _LOST:
-            return False
-
-    def ask(
-        self, method: str, path: str, body: bytes, headers: Mapping[str, str], seconds: float
-    ) -> Reply:
-        """One request. Raises OSError or HTTPException where there is no answer."""
-        with closing(http.client.HTTPConnection("127.0.0.1", self._port, timeout=seconds)) as there:
-            there.request(method, path, body, dict(headers))
-            found = there.getresponse()
-            return Reply(found.status, found.read(), dict(found.getheaders()))
-
-    def stop(self) -> None:
-        """Let it finish what it does, and end it."""
-        self._machine.terminate()
-        if not self._over.wait(_GRACE):
-            self._machine.kill()
-            self._over.wait()
-
-    def _wait(self) -> None:
-        self._machine.wait()
-        (self._folder / ENDED).touch()
-        self._over.set()
-
-
 def started(
     world: World, folder: Path, variant: Mapping[str, Any], halt: threading.Event
 ) -> Server:
     """A server that is healthy. Raises Unhealthy, and Halted where ``halt`` was set meanwhile."""
     name, container = variant["name"], variant["container"]
     _fetch(world, container, folder / "ml/model", name)
-    port = _free_port()
+    port = free_port()
     environment = {**container.get("Environment", {}), "AWS_REGION": world.region}
     work = Work(container["Image"], [], environment, folder / "ml", folder / "log", port)
     try:
-        server = Server(world.machines.start(work), port, folder)
+        server = Server(world.machines.start(work), port, folder, "/ping")
     except TrefoilError as error:
         raise Unhealthy(
             f"The container for production variant {name} did not start: {error}"
@@ -142,10 +88,3 @@ def _fetch(world: World, container: Mapping[str, Any], folder: Path, name: str) 
         shutil.rmtree(packed, ignore_errors=True)
     if not found:
         raise Unhealthy(f"Failed to download model data for production variant {name} from {uri}.")
-
-
-def _free_port() -> int:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        port: int = taken.getsockname()[1]
-        return port
