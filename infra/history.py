@@ -50,6 +50,7 @@ class History(NamedTuple):
 
 def moment(line: dict[str, Json]) -> Moment:
     """Read an event as it was recorded. Raises KeyError where a field is missing."""
+    line = {"error": "", **line}  # those of older versions have none
     event = Event(**{name: line[name] for name in Event._fields})  # type: ignore[arg-type]
     at, used, peak = (_number(line.get(name)) for name in ("at", "cpu_seconds", "peak_mb"))
     return Moment(event, at, used, peak, str(line.get("commit") or ""))

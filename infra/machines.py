@@ -39,12 +39,22 @@ class Table(NamedTuple):
     machines: tuple[Machine, ...]
 
 
+def places() -> tuple[str, ...]:
+    """The clouds whose machines ``machines.toml`` knows."""
+    return tuple(_tables())
+
+
+@functools.cache
+def _tables() -> Mapping[str, Any]:
+    import tomllib
+
+    return tomllib.loads(TABLE.read_text(encoding="utf-8"))
+
+
 @functools.cache
 def table(place: str) -> Table:
     """What ``machines.toml`` says of a place."""
-    import tomllib
-
-    found = tomllib.loads(TABLE.read_text(encoding="utf-8"))[place]
+    found = _tables()[place]
     machines = tuple(_read(each) for each in found["machines"])
     return Table(found["region"], found["date"], found["source"], machines)
 

@@ -18,6 +18,7 @@ Folders with a PROVIDER are found by looking; nothing lists them.
     client.reap(run, settings, data=) -> list[str]       ends it, removes what it left; optional
     client.left(settings) -> {run id: [what is left]}    optional
     lower.price(plan, settings) -> float                 ceiling in US dollars; NaN: not known
+    costs.uses(plan, settings) -> {step: Use}            the machines of each step; optional
     preflight.checks(settings) -> Iterator[(name, well, words, needed)]    for doctor; optional
 
     emulator.made_up(settings, workspace) -> settings    an account where none is named; optional
@@ -53,6 +54,7 @@ from infra.plan import Event, Json, LogLine, Plan, Request, RunRef, Status
 
 if TYPE_CHECKING:
     from infra.history import History
+    from infra.prices import Use
 
 Context: TypeAlias = Callable[[], Mapping[str, str]]
 Capability = Literal["gpu", "spot", "multi-node", "rehearsal"]
@@ -107,6 +109,12 @@ class Provider(NamedTuple):
         """The most that a run of the plan can cost, in US dollars."""
         ceiling: float = self._module("lower").price(plan, settings)
         return ceiling
+
+    def uses(self, plan: Plan, settings: Any) -> Mapping[str, Use]:
+        """By step, what it has of which machines at most; empty where none is rented."""
+        uses = getattr(self._optional("costs"), "uses", None)
+        found: Mapping[str, Use] = uses(plan, settings) if uses else {}
+        return found
 
     def submit(self, request: Request, settings: Any, context: Context) -> RunRef:
         """Start the run, or attach to it.
@@ -199,14 +207,10 @@ class Provider(NamedTuple):
 
     def checks(self, settings: Any) -> Iterator[tuple[str, bool, str, bool]]:
         """What of this place must be right before a run, each thing one line; nothing is sent."""
-        try:
-            found: Iterator[tuple[str, bool, str, bool]] = self._module("preflight").checks(
-                settings
-            )
-        except ModuleNotFoundError as error:
-            if error.name != f"infra.{self.name}.preflight":
-                raise
-            return iter(())
+        module = self._optional("preflight")
+        found: Iterator[tuple[str, bool, str, bool]] = (
+            module.checks(settings) if module else iter(())
+        )
         return found
 
     def made_up(self, settings: Any, workspace: Path) -> Any:
@@ -228,14 +232,21 @@ class Provider(NamedTuple):
 
     def endpoint(self) -> Any:
         """The module of the endpoint verbs. Raises UnsupportedError where nothing is served."""
-        try:
-            return self._module("endpoint")
-        except ModuleNotFoundError as error:
-            if error.name != f"infra.{self.name}.endpoint":
-                raise
+        module = self._optional("endpoint")
+        if module is None:
             raise UnsupportedError(
                 f"{self.name} serves nothing: it has no endpoints; deploy to another provider"
-            ) from None
+            )
+        return module
+
+    def _optional(self, name: str) -> Any:
+        """The module of that name; None where the place has none."""
+        try:
+            return self._module(name)
+        except ModuleNotFoundError as error:
+            if error.name != f"infra.{self.name}.{name}":
+                raise
+            return None
 
     def _module(self, name: str) -> Any:
         return importlib.import_module(f"infra.{self.name}.{name}")

@@ -9,6 +9,8 @@ from infra.errors import InputError
 
 PLAIN = "plain"
 """The scenario of a rehearsal in which nothing is to go wrong, which --rehearse alone means."""
+CHEAPEST = "cheapest"
+"""The provider that is whichever cloud asks least."""
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:

@@ -16,7 +16,7 @@ from infra.plan import Json, Plan, Request, Resources, Step
 from infra.provider import Provider
 from pipelines import compile, settings
 from pipelines.checks import check
-from pipelines.flags import PLAIN, pair
+from pipelines.flags import CHEAPEST, PLAIN, pair
 from pipelines.ledger import Ledger, run_id
 from pipelines.where import where
 
@@ -48,6 +48,10 @@ def prepare(arguments: argparse.Namespace, event: Callable[[Plan], str] | None =
 
     ``event`` says, where one asks for the run, what its key is for the plan.
     """
+    if arguments.provider == CHEAPEST:
+        from pipelines.cheapest import chosen
+
+        return chosen(arguments, event)
     rehearsed = getattr(arguments, "rehearse", None)  # its stand-in has the runner
     here = where(arguments, {} if rehearsed else {"runner": arguments.runner})
     place, own = here.provider, here.own

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from infra.errors import InputError
 from pipelines import cli
-from pipelines.flags import PLAIN, add_flags
+from pipelines.flags import CHEAPEST, PLAIN, add_flags
 
 if TYPE_CHECKING:
     from infra.plan import Json, Request
@@ -41,6 +41,10 @@ def run(arguments: argparse.Namespace) -> int:
 
     if arguments.dry_run and arguments.rehearse:
         raise InputError("--dry-run prints the request, --rehearse executes it; leave one out")
+    if arguments.provider == CHEAPEST and not arguments.dry_run:
+        from pipelines import cheapest
+
+        return cheapest.run(arguments)
     prepared = prepare(arguments)
     if arguments.dry_run:
         return show(prepared.request)

@@ -23,12 +23,21 @@ from pipelines.tracking import sending
 
 def launch(prepared: Prepared, arguments: argparse.Namespace) -> int:
     """Submit, follow to the end, tell the result; returns the exit code."""
-    result, last = finish(prepared)
+    return present(*finish(prepared), arguments)
+
+
+def present(result: Result, last: Event, arguments: argparse.Namespace) -> int:
+    """Tell what a run came to; returns the exit code."""
     if arguments.json:
         cli.answer(result.data())
     else:
         tell(result)
     return exit_code(result, last, arguments.require_gate)
+
+
+def give_up(prepared: Prepared, last: Event) -> None:
+    """Note that a run that could not be launched has ended."""
+    _note(prepared, "finished", last)
 
 
 def finish(prepared: Prepared) -> tuple[Result, Event]:

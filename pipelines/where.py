@@ -18,7 +18,7 @@ from infra.errors import InputError
 from infra.plan import RunRef
 from infra.provider import Provider
 from pipelines import settings
-from pipelines.flags import pair
+from pipelines.flags import CHEAPEST, pair
 
 
 class Where(NamedTuple):
@@ -75,7 +75,12 @@ def where(arguments: argparse.Namespace, flags: Mapping[str, Any] | None = None)
 
     Raises InputError, and UnsupportedError where there is nothing to --rehearse.
     """
-    provider = providers.get(arguments.provider)
+    name = arguments.provider
+    if name == CHEAPEST:  # which that was is known by what was sent
+        from pipelines.cheapest import sent
+
+        name = sent(arguments)
+    provider = providers.get(name)
     given = dict(pair("--set", text) for text in arguments.set)
     given |= {name: value for name, value in (flags or {}).items() if value is not None}
     common, own = settings.load(provider, arguments.settings, os.environ, given)

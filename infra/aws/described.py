@@ -21,7 +21,8 @@ _BAD_INPUT = 2
 class Job(NamedTuple):
     """A job. ``began`` and ``ended`` are seconds since the epoch, 0 for not yet.
 
-    ``words`` say what it does just now, or why it failed, whose exit code is then ``code``.
+    ``words`` say what it does just now, or why it failed, whose exit code is then ``code``, and
+    ``error`` the name of that in infra.errors.
     ``interrupted`` counts the machines that were taken away. ``left`` is where a model lies.
     """
 
@@ -34,6 +35,7 @@ class Job(NamedTuple):
     code: int = 0
     interrupted: int = 0
     left: str = ""
+    error: str = ""
 
 
 def describe(aws: Aws, kind: str, name: str, step: str) -> Job | None:
@@ -63,18 +65,18 @@ def _read(kind: str, found: Mapping[str, Any], step: str) -> Job:
     changes = found.get("SecondaryStatusTransitions", ())
     began = moment(found, f"{kind}StartTime", "CreationTime")
     ended = moment(found, f"{kind}EndTime", "LastModifiedTime") if state != "running" else 0.0
-    words, code = "", 0
+    words, code, error = "", 0, ""
     interrupted = sum(each["Status"] == "Interrupted" for each in changes)
     if state == "running" and changes:
         words = _doing(changes[-1], interrupted)
     if state == "cancelled" and (why := _too_long(kind, found, step, ended - began)):
         state, words, code = "failed", why, 1
     elif state == "failed":
-        words, code = _failure(found, step)
+        words, code, error = _failure(found, step)
     return Job(
         kind, found[f"{kind}JobName"], state, began, ended, words, code,
         interrupted,
-        found.get("ModelArtifacts", {}).get("S3ModelArtifacts", ""),
+        found.get("ModelArtifacts", {}).get("S3ModelArtifacts", ""), error,
     )  # fmt: skip
 
 
@@ -101,8 +103,8 @@ def _too_long(kind: str, found: Mapping[str, Any], step: str, took: float) -> st
     return ""
 
 
-def _failure(found: Mapping[str, Any], step: str) -> tuple[str, int]:
-    """In words, and the exit code of the command that followed the run."""
+def _failure(found: Mapping[str, Any], step: str) -> tuple[str, int, str]:
+    """In words, the exit code of the command that followed the run, and the name of the error."""
     reason = found.get("FailureReason", "")
     error, code = errors.ended(reason, step), errors.exit_code(reason)
     words = str(error)
@@ -112,4 +114,4 @@ def _failure(found: Mapping[str, Any], step: str) -> tuple[str, int]:
         last = [line for line in text.strip().splitlines() if line != end]
         words = with_last_lines(f"{step} ended with exit code {code}", last)
     bad = code == _BAD_INPUT or isinstance(error, InputError)
-    return words, _BAD_INPUT if bad else 1
+    return words, _BAD_INPUT if bad else 1, type(error).__name__

@@ -93,9 +93,11 @@ class Looker:
         state = _OF_STEP.get(told["StepStatus"], "running")
         began, ended = moment(told, "StartTime"), moment(told, "EndTime")
         reason, attempt = told.get("FailureReason", ""), told.get("AttemptCount") or 1
-        words = str(errors.ended(reason, step.name)) if reason else ""
+        why = errors.ended(reason, step.name)
+        words = str(why) if reason else ""
         code = 1 if state == "failed" else 0
-        task = Task(state, began, ended, words=words, code=code, attempt=attempt)
+        error = type(why).__name__ if code else ""
+        task = Task(state, began, ended, words=words, code=code, attempt=attempt, error=error)
         kind, name = _job_of(told.get("Metadata", {}))
         if not name:
             return task
@@ -107,7 +109,7 @@ class Looker:
             return task
         return task._replace(
             words=job.words or words, code=job.code or code, left=job.left,
-            attempt=attempt + job.interrupted,
+            attempt=attempt + job.interrupted, error=job.error or error,
         )  # fmt: skip
 
     def _denied(self, known: Mapping[str, Found]) -> set[str]:
@@ -161,7 +163,7 @@ def _failed_beside(known: Mapping[str, Found], plan: Plan) -> str:
 def _task(job: Job) -> Task:
     return Task(
         job.state, job.began, job.ended, job.kind, job.name, job.left, job.words, job.code,
-        1 + job.interrupted,
+        1 + job.interrupted, job.error,
     )  # fmt: skip
 
 

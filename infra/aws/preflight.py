@@ -16,7 +16,7 @@ from infra.aws import AwsSettings
 from infra.aws.described import kind_of
 from infra.aws.lower import require_settings
 from infra.aws.session import MISSING, Aws, connected
-from infra.errors import CredentialsError, InputError, ProviderError
+from infra.errors import CredentialsError, InputError, ProviderError, QuotaError
 from infra.machines import table
 
 _ECR = re.compile(
@@ -46,10 +46,11 @@ class Wanted(NamedTuple):
 
 
 def require(aws: Aws, body: Mapping[str, Any], settings: AwsSettings) -> None:
-    """Raise InputError or CredentialsError at the first thing that a run cannot do without."""
+    """Raise InputError, QuotaError or CredentialsError at the first thing that a run must have."""
     for check in _run_checks(aws, settings, wanted(body)):
         if check.needed and not check.well:
-            raise InputError(f"{check.name}: {check.words}; nothing was sent")
+            wrong = QuotaError if check.name == "quota" else InputError
+            raise wrong(f"{check.name}: {check.words}; nothing was sent")
 
 
 def checks(settings: AwsSettings) -> Iterator[Check]:

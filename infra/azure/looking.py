@@ -114,7 +114,8 @@ class Looker:
         bad = code == _BAD_INPUT or (code is None and isinstance(error, InputError))
         last = () if code is None else log.tail(self._azure, step, task)
         words = with_last_lines(str(error), last)
-        return task._replace(words=words, code=_BAD_INPUT if bad else 1)
+        code = _BAD_INPUT if bad else 1
+        return task._replace(words=words, code=code, error=type(error).__name__)
 
     def _skipped(self, task: Task) -> str:
         """Why a step did not run, as its launcher has put it down; empty where it ran."""

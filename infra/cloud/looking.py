@@ -24,11 +24,12 @@ class Task(NamedTuple):
     words: str = ""
     code: int = 0
     attempt: int = 1
+    error: str = ""
 
     def event(self, step: str) -> Event:
         """As the event of entering its state."""
         took = _took(self.began, self.ended) if self.state in FINAL else 0.0
-        return Event(step, self.state, took, self.words, self.attempt, self.code)
+        return Event(step, self.state, took, self.words, self.attempt, self.code, self.error)
 
 
 class Look(NamedTuple):
@@ -42,11 +43,12 @@ class Look(NamedTuple):
     words: str = ""
     code: int = 0
     execution: str = ""
+    error: str = ""
 
     def event(self) -> Event:
         """As the event of the whole run."""
         took = _took(self.began, self.ended) if self.state in FINAL else 0.0
-        return Event("", self.state, took, self.words, code=self.code)
+        return Event("", self.state, took, self.words, code=self.code, error=self.error)
 
     def data(self) -> dict[str, Any]:
         """To be kept."""
@@ -72,7 +74,9 @@ def concluded(found: Look, handlers: Iterable[str]) -> Look:
         words = "ended on request" if state == "cancelled" else ""
         return found._replace(state=state, ended=ended, words=words)
     first = tasks[failed[0]] if failed else Task("failed", words=found.words, code=1)
-    return found._replace(state=state, ended=ended, words=first.words, code=first.code or 1)
+    return found._replace(
+        state=state, ended=ended, words=first.words, code=first.code or 1, error=first.error
+    )
 
 
 def not_reached(step: Step, before: Mapping[str, Task], ended: State) -> Task:

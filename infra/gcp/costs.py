@@ -71,8 +71,12 @@ def attached(text: str) -> tuple[str, int]:
 
 def price(plan: Plan, settings: GcpSettings) -> float:
     """Price x longest time x nodes x attempts of every step, in US dollars; NaN: not known."""
-    uses = [_use(step, settings) for step in plan.steps]
-    return prices.ceiling(_PLACE, uses, settings.prices)
+    return prices.ceiling(_PLACE, uses(plan, settings).values(), settings.prices)
+
+
+def uses(plan: Plan, settings: GcpSettings) -> dict[str, Use]:
+    """By step, what it has of which machines at most."""
+    return {step.name: _use(step, settings) for step in plan.steps}
 
 
 def notes(plan: Plan, settings: GcpSettings) -> Iterator[str]:
@@ -83,7 +87,7 @@ def notes(plan: Plan, settings: GcpSettings) -> Iterator[str]:
         return
     unknown = {
         use.machine
-        for use in (_use(step, settings) for step in plan.steps)
+        for use in uses(plan, settings).values()
         if math.isnan(prices.hourly(_PLACE, use.machine, settings.prices))
     }
     yield f"no price is known of {', '.join(sorted(unknown))}: say it by the setting prices"

@@ -39,12 +39,12 @@ def job_task(found: Found, step: str) -> Task:
     """A CustomJob as the task of a step."""
     state = OF_JOB.get(found["state"], "running")
     began, ended = moment(found, "startTime", "createTime"), moment(found, "endTime")
-    words, code = _DOING.get(found["state"], ""), 0
+    words, code, error = _DOING.get(found["state"], ""), 0, ""
     if state == "failed":
-        words, code = failure(found.get("error", {}), step)
+        words, code, error = failure(found.get("error", {}), step)
     return Task(
         state, began, ended if state in FINAL else 0.0, "CustomJob", _last(found["name"]),
-        words=words, code=code,
+        words=words, code=code, error=error,
     )  # fmt: skip
 
 
@@ -113,27 +113,30 @@ def pipeline_task(told: Found, step: Step, kept: Task | None) -> Task:
     detail = told.get("executorDetail", {}).get("containerDetail", {})
     before = [_last(each) for each in detail.get("failedMainJobs", ())]
     job = " ".join([*before, _last(detail["mainJob"])]) if detail.get("mainJob") else ""
-    words, code = "", 0
+    words, code, error = "", 0, ""
     if state == "skipped":
         words = _CONDITION
     elif state == "failed":
-        words, code = failure(told.get("error", {}), step.name)
+        words, code, error = failure(told.get("error", {}), step.name)
     found = Task(
         state, began, ended if state in FINAL else 0.0, "task", job, _left(told, step), words, code,
-        1 + len(before),
+        1 + len(before), error,
     )  # fmt: skip
     if kept is None:
         return found
-    own = {"words": kept.words, "code": kept.code} if state == "failed" and kept.words else {}
-    doing = {"words": kept.words} if state == "running" else {}
-    return found._replace(kind=kept.kind, job=kept.job, **own, **doing)  # type: ignore[arg-type]
+    found = found._replace(kind=kept.kind, job=kept.job)
+    if state == "running":
+        return found._replace(words=kept.words)
+    if state != "failed" or not kept.words:
+        return found
+    return found._replace(words=kept.words, code=kept.code, error=kept.error)
 
 
-def failure(status: Mapping[str, Any], step: str) -> tuple[str, int]:
-    """Why a step failed, in words, and the exit code of the command that followed the run."""
+def failure(status: Mapping[str, Any], step: str) -> tuple[str, int, str]:
+    """Why a step failed, the exit code of the command that followed the run, the error's name."""
     error = errors.ended(status, step)
     bad = isinstance(error, InputError) or errors.exit_code(status) == _BAD_INPUT
-    return str(error), _BAD_INPUT if bad else 1
+    return str(error), _BAD_INPUT if bad else 1, type(error).__name__
 
 
 def moment(found: Mapping[str, Any], *names: str) -> float:

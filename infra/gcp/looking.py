@@ -40,7 +40,7 @@ class Looker:
         state = task.state if task.state in FINAL else "running"
         return Look(
             state, state, {step: task}, task.began, task.ended,
-            words if state in FINAL else "", task.code, found["name"],
+            words if state in FINAL else "", task.code, found["name"], task.error,
         )  # fmt: skip
 
     def _pipeline(self) -> Look:
@@ -58,9 +58,9 @@ class Looker:
         elif state == "cancelled":
             words = "ended on request"
         began, ended = moment(found, "startTime", "createTime"), moment(found, "endTime")
-        return Look(
-            state, state, tasks, began, ended if state in FINAL else 0.0, words, code or 0, name
-        )
+        error = failed.error if failed else ""
+        over = ended if state in FINAL else 0.0
+        return Look(state, state, tasks, began, over, words, code or 0, name, error)
 
     def _tasks(self, found: Found, state: State) -> dict[str, Task]:
         """The steps that were come to; of a run that has ended every step of the plan."""

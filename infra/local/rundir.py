@@ -27,6 +27,7 @@ from typing import IO, Any
 from infra import cache
 from infra.cache import Entry
 from infra.errors import InputError
+from infra.history import moment
 from infra.plan import FINAL, Event, Json, RunRef, Status
 from infra.redaction import redacted
 from infra.storage import append_line, inside, write_whole
@@ -34,6 +35,8 @@ from infra.storage import append_line, inside, write_whole
 _CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 """Never jumps, as the time of day does, and goes on while a laptop sleeps."""
 
+_OF_AN_EVENT = set(Event._fields) - {"error"}
+"""What a line has at the least: those of older versions name no error."""
 _GONE = "the process of this run is gone; give the same command again to finish it"
 
 _PATIENCE = 200
@@ -173,13 +176,13 @@ class RunDirectory:
                 found = json.loads(line)
             except ValueError:
                 continue
-            if isinstance(found, dict) and found.keys() >= set(Event._fields):
+            if isinstance(found, dict) and found.keys() >= _OF_AN_EVENT:
                 yield found
 
     def events(self) -> Iterator[Event]:
         """The events, oldest first."""
         for line in self.lines():
-            yield Event(**{name: line[name] for name in Event._fields})  # type: ignore[arg-type]
+            yield moment(line).event
 
     def status(self) -> Status:
         """Fold the events. Raises InputError where there is no such run."""

@@ -25,6 +25,7 @@ class Event(NamedTuple):
     """A step, or the whole run when ``step`` is empty, entered a state.
 
     ``code`` is the exit code to end with after a failure: 1, or 2 where the input was bad.
+    ``error`` names the failure, as ``infra.errors`` does, where a place knows more of it than that.
     """
 
     step: str
@@ -33,6 +34,7 @@ class Event(NamedTuple):
     message: str = ""
     attempt: int = 1
     code: int = 0
+    error: str = ""
 
 
 class Status(NamedTuple):

@@ -1,7 +1,7 @@
 """AWS on loopback, for rehearsals.
 
 cloud.py        all of it at once                 world.py     what its parts share
-account.py      whose it is, where nobody says    store.py     what it knows, on disk
+account.py      whose it is, where nobody says
 sagemaker.py    SageMaker's control plane         tags.py      tags of whatever has an ARN
 jobs.py         training and processing jobs      logs.py      CloudWatch Logs
 drive.py        takes one job to its end          objects.py   S3 as jobs see it

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
-from infra.aws.emulator.store import Store
 from infra.azure.emulator.assets import Assets
 from infra.azure.emulator.blobs import Blobs
 from infra.azure.emulator.blobstore import BlobStore
@@ -35,6 +34,7 @@ from infra.rehearsal.faults import Faults
 from infra.rehearsal.ground import ground
 from infra.rehearsal.log import Log
 from infra.rehearsal.server import Answer, Call, serving
+from infra.rehearsal.store import Store
 
 ARM = "management.azure.com"
 AUDIENCES = ("https://management.azure.com", "https://management.core.windows.net")

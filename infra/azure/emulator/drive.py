@@ -10,7 +10,6 @@ import threading
 import time
 from pathlib import Path
 
-from infra.aws.emulator.store import Record
 from infra.azure.emulator.contract import Data, Spec
 from infra.azure.emulator.machine import Machine, Work
 from infra.azure.emulator.mounts import State, Unavailable, download, place_of, states, upload
@@ -18,6 +17,7 @@ from infra.azure.emulator.world import World, now
 from infra.errors import TrefoilError, told
 from infra.local.process import end_orphan
 from infra.local.rundir import StepDirectory
+from infra.rehearsal.store import Record
 
 FINAL = frozenset({"Completed", "Failed", "Canceled"})
 _GRACE = 30.0

@@ -6,11 +6,11 @@ import re
 from typing import Any
 from urllib.parse import quote
 
-from infra.aws.emulator.store import Record
 from infra.azure.emulator.jobs import Jobs
 from infra.azure.emulator.refusal import Refused
 from infra.azure.emulator.world import World, when
 from infra.rehearsal.server import Answer, Call, answer
+from infra.rehearsal.store import Record
 
 _RUN = re.compile(r"/history/v1\.0(?P<scope>/subscriptions/.*?/workspaces/[^/]+)/runs/"
                   r"(?P<run>[^/]+)(?:/(?P<verb>details|children))?")  # fmt: skip

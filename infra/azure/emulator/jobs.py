@@ -6,7 +6,6 @@ import threading
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from infra.aws.emulator.store import Record
 from infra.azure.emulator.check import check
 from infra.azure.emulator.contract import Spec, of_command
 from infra.azure.emulator.drive import FINAL, Drive
@@ -16,6 +15,7 @@ from infra.azure.emulator.refusal import Refused
 from infra.azure.emulator.routing import Asked, Route
 from infra.azure.emulator.world import World, now
 from infra.rehearsal.server import Answer, answer
+from infra.rehearsal.store import Record
 
 _NEVER_CHANGES = ("jobType", "jobs", "command", "environmentId", "inputs", "outputs", "computeId",
                   "resources", "settings")  # fmt: skip

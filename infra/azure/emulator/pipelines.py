@@ -7,11 +7,11 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from infra.aws.emulator.store import Record
 from infra.azure.emulator.contract import Spec, of_node, parents
 from infra.azure.emulator.drive import FINAL, Drive
 from infra.azure.emulator.mounts import Unavailable
 from infra.azure.emulator.world import World, now
+from infra.rehearsal.store import Record
 
 _POLL = 0.02
 Child = Callable[[Record, str, Spec], Drive | None]

@@ -9,12 +9,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from infra.aws.emulator.store import Record, Store
 from infra.azure.emulator.blobstore import BlobStore
 from infra.azure.emulator.machine import Machines
 from infra.azure.emulator.operations import Operations
 from infra.azure.emulator.routing import PROVIDER
 from infra.rehearsal.clock import Clock
+from infra.rehearsal.store import Record, Store
 
 _MAKER = "00000000-0000-4000-8000-000000000000"
 

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
-from infra.aws.emulator.store import Store
 from infra.gcp.emulator.account import credentials
 from infra.gcp.emulator.machine import choose
 from infra.gcp.emulator.names import named
@@ -25,6 +24,7 @@ from infra.rehearsal.faults import Faults
 from infra.rehearsal.ground import ground
 from infra.rehearsal.log import Log
 from infra.rehearsal.server import LOOPBACK, Answer, Call, serving
+from infra.rehearsal.store import Store
 
 _STORAGE = ("storage.googleapis.com", "www.googleapis.com")
 _LOGGING = ("logging.googleapis.com",)

@@ -9,11 +9,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from infra.aws.emulator.store import Record, Store
 from infra.gcp.emulator.machine import Machines
 from infra.gcp.emulator.objects import Objects
 from infra.gcp.emulator.refusal import Refused
 from infra.rehearsal.clock import Clock
+from infra.rehearsal.store import Record, Store
 
 _PAGE = 100
 _TERM = re.compile(r'\s*(NOT\s+|-)?([\w.\-]+|labels\."[^"]+")\s*(:|!=|=)\s*("[^"]*"|\S+)\s*')

@@ -11,7 +11,7 @@ import pytest
 
 from infra.aws import preflight
 from infra.aws.session import Aws
-from infra.errors import InputError
+from infra.errors import InputError, QuotaError
 from infra.plan import Argument, Plan, Resources, Step, Token
 from tests.infra.aws.lowering import SETTINGS
 from tests.infra.aws.running import Stood, aws
@@ -136,7 +136,7 @@ def test_a_quota_of_accelerators_is_looked_at(
     plan = plan._replace(steps=(plan.steps[0]._replace(resources=asked),))
     with aws(tmp_path) as stood:
         if words:
-            with pytest.raises(InputError, match=f"quota: {words}; ask for more"):
+            with pytest.raises(QuotaError, match=f"quota: {words}; ask for more"):
                 stood.submitted(plan)
         else:
             stood.submitted(plan)

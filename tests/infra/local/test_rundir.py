@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import subprocess
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 
 from infra.errors import InputError
 from infra.local.rundir import RunDirectory
+from infra.plan import Event
 from pipelines import __main__ as verbs
 from tests.infra.local.driving import run, step
 
@@ -60,3 +62,13 @@ def test_a_driver_that_has_not_yet_written_its_pid_is_waited_for(
         fcntl.flock(lock, fcntl.LOCK_EX)
         assert directory.driver() == os.getpid()
     assert directory.driver() is None
+
+
+def test_what_an_older_version_recorded_is_still_a_run(tmp_path: Path) -> None:
+    """Its events name no error; a run that is not seen would be begun anew."""
+    directory = RunDirectory(tmp_path, "r-1")
+    directory.root.mkdir(parents=True)
+    line = Event("one", "failed", 1.0, "why", 2, 1)._asdict()
+    del line["error"]
+    (directory.root / "events.jsonl").write_text(json.dumps(line) + "\n")
+    assert list(directory.events()) == [Event("one", "failed", 1.0, "why", 2, 1)]

@@ -15,7 +15,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from infra.aws.emulator.store import Record
 from infra.azure.emulator.mounts import Unavailable, download, place_of
 from infra.azure.emulator.serving.machine import Serving, ServingMachines
 from infra.azure.emulator.serving.rented import RENTED, instance
@@ -24,6 +23,7 @@ from infra.azure.emulator.world import World
 from infra.errors import TrefoilError, told
 from infra.local.process import end_orphan
 from infra.local.rundir import StepDirectory
+from infra.rehearsal.store import Record
 from infra.storage import write_whole
 
 CHANGING = frozenset({"Creating", "Updating", "Scaling", "Deleting"})

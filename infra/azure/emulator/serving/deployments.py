@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from infra.aws.emulator.store import Record
 from infra.azure.emulator.check import check
 from infra.azure.emulator.refusal import Refused
 from infra.azure.emulator.routing import Asked, Route
@@ -24,6 +23,7 @@ from infra.azure.emulator.serving.endpoints import (
 )
 from infra.azure.emulator.world import World
 from infra.rehearsal.server import Answer, answer
+from infra.rehearsal.store import Record
 
 _ALL = "onlineEndpoints/([^/]+)/deployments"
 _ONE = f"{_ALL}/([^/]+)"

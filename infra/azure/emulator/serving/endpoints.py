@@ -7,7 +7,6 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from infra.aws.emulator.store import Record
 from infra.azure.emulator.check import check
 from infra.azure.emulator.refusal import Refused
 from infra.azure.emulator.routing import Asked, Route
@@ -15,6 +14,7 @@ from infra.azure.emulator.serving.change import CHANGING, Changes
 from infra.azure.emulator.world import World
 from infra.azure.serving import rules
 from infra.rehearsal.server import Answer, answer
+from infra.rehearsal.store import Record
 
 KIND, DEPLOYMENT = "onlineEndpoints", "deployments"
 _ONE = "onlineEndpoints/([^/]+)"

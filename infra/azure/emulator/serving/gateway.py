@@ -9,7 +9,6 @@ import threading
 from collections.abc import Mapping
 from typing import Any
 
-from infra.aws.emulator.store import Record
 from infra.azure.emulator.login import require
 from infra.azure.emulator.refusal import Refused
 from infra.azure.emulator.serving.change import Changes
@@ -17,6 +16,7 @@ from infra.azure.emulator.serving.endpoints import DEPLOYMENT, KIND, keys
 from infra.azure.emulator.serving.server import Halted, Reply, Unready, seconds
 from infra.azure.emulator.world import World
 from infra.rehearsal.server import Answer, Call
+from infra.rehearsal.store import Record
 
 AUDIENCE = "https://ml.azure.com"
 WHICH = "azureml-model-deployment"
