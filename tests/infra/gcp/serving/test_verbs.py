@@ -154,6 +154,17 @@ def test_the_champion_is_the_version_that_gets_all_requests(tmp_path: Path) -> N
         assert _aliases(there) == [["champion", "default", "v1"], ["v2"]]
 
 
+def test_a_canary_that_was_ended_is_no_version_to_come_back_to(tmp_path: Path) -> None:
+    """A rollback after it would come back to what serves anyway, or to what was on trial."""
+    with threaded(tmp_path, **MACHINES) as there:
+        there.deploy("1")
+        there.deploy("2")
+        there.deploy("3", canary=10)
+        assert (there.ask("rollback").version, there.deployed()) == ("2", ["vae@2"])
+        found = there.ask("rollback")
+        assert (found.version, found.previous, there.serving(2)) == ("1", "2", ["1"] * 2)
+
+
 def test_an_endpoint_in_a_network_of_yours_has_one_version_at_a_time(tmp_path: Path) -> None:
     """Vertex AI deploys no second one there: the first makes room, and comes back."""
     with threaded(tmp_path, **_INNER) as there:
