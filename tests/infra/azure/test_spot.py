@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import random
 from pathlib import Path
 
 import pytest
@@ -16,8 +15,7 @@ from infra.storage import tree, tree_digest
 from tests.infra.azure.lowering import GOLDEN
 from tests.infra.azure.running import RUN, azure, plan_of
 
-_STEPS, _TOLD = 2400, 10
-"""Steps of the training, and between two lines of its log."""
+_STEPS = 4000
 _DATASET, _MODEL = ("prepare", "dataset"), ("train", "model")
 
 
@@ -25,7 +23,7 @@ _DATASET, _MODEL = ("prepare", "dataset"), ("train", "model")
 def plan() -> Plan:
     """Our own pipeline up to the model, on a spot machine, and short."""
     document = json.loads((GOLDEN / "generative.json").read_text(encoding="utf-8"))
-    config = {"steps": _STEPS, "log_every": _TOLD, "checkpoint_seconds": 0.3}
+    config = {"steps": _STEPS, "checkpoint_seconds": 0.3}
     whole = plan_of(document, config=json.dumps(config))
     train = whole.step("train")
     spot = train._replace(resources=train.resources._replace(spot=True))
@@ -57,19 +55,16 @@ def test_a_training_that_loses_its_machine_three_times_leaves_the_model_of_one_t
 ) -> None:
     """A spot machine is cheaper only if losing it costs neither the training nor its result.
 
-    Azure gives no sign before: the container is gone between two instructions.
+    Azure gives no sign before: the container is gone between two instructions, at whatever step it
+    is by then.
     """
-    steps = sorted(random.sample(range(200, _STEPS - 200, _TOLD), 3))
-    away = [
-        {"step": "train", "says": rf"(?m)^step +{step}\b", "times": times}
-        for times, step in enumerate(steps, 1)
-    ]
+    away = [{"step": "train", "says": r"(?m)^step +\d", "times": 3}]
     with azure(tmp_path, interruptions=away) as stood:
         events = stood.ran(plan)
-        assert events[-1].state == "succeeded", (steps, events[-1].message)
+        assert events[-1].state == "succeeded", events[-1].message
         (train,) = (each for each in stood.jobs() if each["step"] == "train")
-        assert len(train["attempts"]) == 4, steps
+        assert len(train["attempts"]) == 4
         lines = [each.text for each in client.logs(RUN, stood.settings, "train", follow=False)]
-        assert "(resumed at step " in "\n".join(lines), (steps, lines)
+        assert "(resumed at step " in "\n".join(lines), lines
         assert not any("stopped on request" in line for line in lines)
-        assert _digests(client.outputs(RUN, stood.settings)) == undisturbed, steps
+        assert _digests(client.outputs(RUN, stood.settings)) == undisturbed
