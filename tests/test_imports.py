@@ -37,6 +37,13 @@ GCP = [
     for word in ("--set", f"{name}=some")
 ]
 """The same of a project."""
+AZURE = [
+    word
+    for name in ("subscription", "resource_group", "ml_workspace", "region", "storage_account",
+                 "container", "datastore")
+    for word in ("--set", f"{name}=some")
+]  # fmt: skip
+"""The same of a subscription."""
 LOOKING = [
     ["-m", "pipelines.run", "--help"],
     ["-m", "pipelines", "--help"],
@@ -50,6 +57,8 @@ LOOKING = [
     ["-m", "pipelines", "plan", "--provider", "aws", *AWS],
     ["-m", "pipelines.run", "--provider", "gcp", "--dry-run", *GCP],
     ["-m", "pipelines", "plan", "--provider", "gcp", *GCP],
+    ["-m", "pipelines.run", "--provider", "azure", "--dry-run", *AZURE],
+    ["-m", "pipelines", "plan", "--provider", "azure", *AZURE],
     ["-m", "pipelines", "retrain", "--event", "tests/events/repository_dispatch.json", "--dry-run"],
 ]
 STANDARD = set(sys.stdlib_module_names) | set(sys.builtin_module_names)

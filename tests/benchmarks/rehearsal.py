@@ -13,10 +13,12 @@ from pathlib import Path
 from tests.benchmarks.harness import PYTHON, ROOT, Contender, Goal, flags, in_turns, once, tell
 
 FLOOR, KIND, AWS, GCP = "local", "kind, rehearsed", "aws, rehearsed", "gcp, rehearsed"
+AZURE = "azure, rehearsed"
 GOALS = [
     Goal(KIND, FLOOR, 1.5, plus=1.0),
     Goal(AWS, FLOOR, 1.0, plus=3.0),
     Goal(GCP, FLOOR, 1.0, plus=3.0),
+    Goal(AZURE, FLOOR, 1.0, plus=10.0),
 ]
 NOOP = ROOT / "tests" / "benchmarks" / "noop.yaml"
 
@@ -29,7 +31,8 @@ def main(argv: list[str] | None = None) -> None:
         kind = _contender(KIND, Path(folder) / "kind", "--provider", "kind", "--rehearse")
         aws = _contender(AWS, Path(folder) / "aws", "--provider", "aws", "--rehearse")
         gcp = _contender(GCP, Path(folder) / "gcp", "--provider", "gcp", "--rehearse")
-        found = in_turns([local, kind, aws, gcp], arguments.rounds)
+        azure = _contender(AZURE, Path(folder) / "azure", "--provider", "azure", "--rehearse")
+        found = in_turns([local, kind, aws, gcp, azure], arguments.rounds)
     tell(found, FLOOR, {"wall": GOALS}, (), arguments.json)
 
 

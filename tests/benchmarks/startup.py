@@ -15,6 +15,7 @@ GOALS = [
     Goal("plan", FLOOR, 15),
     Goal("run --provider aws --dry-run", FLOOR, 20),
     Goal("run --provider gcp --dry-run", FLOOR, 20),
+    Goal("run --provider azure --dry-run", FLOOR, 20),
 ]
 ACCOUNT = {
     "TREFOIL_REGION": "eu-west-1",
@@ -28,6 +29,15 @@ PROJECT = {
     "TREFOIL_REGION": "europe-west4",
     "TREFOIL_BUCKET": "example-bucket",
     "TREFOIL_SERVICE_ACCOUNT": "trefoil-training@example-project.iam.gserviceaccount.com",
+}
+SUBSCRIPTION = {
+    "TREFOIL_SUBSCRIPTION": "11111111-1111-4111-8111-111111111111",
+    "TREFOIL_RESOURCE_GROUP": "example",
+    "TREFOIL_ML_WORKSPACE": "example-workspace",
+    "TREFOIL_REGION": "westeurope",
+    "TREFOIL_STORAGE_ACCOUNT": "examplestore",
+    "TREFOIL_CONTAINER": "trefoil",
+    "TREFOIL_DATASTORE": "trefoil",
 }
 
 
@@ -54,6 +64,11 @@ def main(argv: list[str] | None = None) -> None:
                 "run --provider gcp --dry-run",
                 [*run, "--provider", "gcp", "--dry-run"],
                 environment=ours | PROJECT,
+            ),
+            Contender(
+                "run --provider azure --dry-run",
+                [*run, "--provider", "azure", "--dry-run"],
+                environment=ours | SUBSCRIPTION,
             ),
         ]
         contenders += _peers(missing)
