@@ -1,4 +1,4 @@
-"""One small job on a real subscription of Azure; costs about a cent, and cleans up. Never run so far.
+"""One small job on a real subscription of Azure; costs a cent, and cleans up. Never run so far.
 
     AZURE_LIVE_SETTINGS=azure.json .venv/bin/python -m pytest -m live_azure -n 0
 
@@ -25,7 +25,7 @@ pytestmark = [pytest.mark.live_azure, pytest.mark.enable_socket, pytest.mark.tim
 
 
 def test_one_job_from_its_start_to_its_end(tmp_path: Path) -> None:
-    """What no stand-in can: that Azure takes the request, pulls the image, runs it, keeps its log."""
+    """What no stand-in can: that Azure takes it, pulls the image, runs it, and keeps its log."""
     assert _SETTINGS, "AZURE_LIVE_SETTINGS names no file of settings"
     flags = ["--step", "prepare", "--set", "max_runtime=600", "--max-cost", "1"]
     run_id = ""
