@@ -15,7 +15,7 @@ from infra.storage import tree, tree_digest
 from tests.infra.azure.lowering import GOLDEN
 from tests.infra.azure.running import RUN, azure, plan_of
 
-_STEPS = 4000
+_STEPS = 3200
 _DATASET, _MODEL = ("prepare", "dataset"), ("train", "model")
 
 
@@ -50,6 +50,7 @@ def _digests(left: object) -> dict[str, str]:
     }
 
 
+@pytest.mark.timeout(900)
 def test_a_training_that_loses_its_machine_three_times_leaves_the_model_of_one_that_did_not(
     plan: Plan, undisturbed: dict[str, str], tmp_path: Path
 ) -> None:
