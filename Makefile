@@ -4,32 +4,37 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 UV     := $(BIN)/uv
-EXTRAS := train tracking serve data kfp aws sagemaker gcp azure rehearse dev
+# What a run on this machine needs, and what all the others do.
+HERE   := train tracking serve data kfp
+EXTRAS := $(HERE) aws sagemaker gcp azure rehearse dev
 ROOMS  := pipelines components infra training
 # Where a CPU wheel of torch is at hand (pip's own find-links) take it; elsewhere let uv
 # choose the build that fits this machine's accelerator.
 TORCH  ?= $(if $(PIP_FIND_LINKS),--find-links $(PIP_FIND_LINKS),--torch-backend=auto)
 
 # A stamp without a Python that starts (moved, upgraded away) would hide that .venv is broken.
-$(shell $(BIN)/python -c '' 2>/dev/null || rm -f $(VENV)/.stamp)
+$(shell $(BIN)/python -c '' 2>/dev/null || rm -f $(VENV)/.all $(VENV)/.here)
 
 .PHONY: help setup run test check bench lock clean
 
 help:            ## Show these targets
 	@sed -nE 's/^([a-z]+):.*## (.*)/\1\t\2/p' Makefile | expand -t 10
 
-setup: $(VENV)/.stamp  ## Make .venv from requirements.lock
+setup: $(VENV)/.all   ## Make .venv from requirements.lock, with the SDKs of every cloud
 	@$(BIN)/python -m compileall -q $(ROOMS)
 
-$(VENV)/.stamp: pyproject.toml requirements.lock
+$(VENV)/.all: EXTRA = $(EXTRAS)
+$(VENV)/.here: EXTRA = $(HERE)
+$(VENV)/.all $(VENV)/.here: pyproject.toml requirements.lock
 	@$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else "Trefoil needs Python 3.11 or newer; point to one with: make PYTHON=...")'
 	@$(BIN)/python -m pip --version >/dev/null 2>&1 || { rm -rf $(VENV); $(PYTHON) -m venv $(VENV); }
 	@$(UV) --version >/dev/null 2>&1 || $(BIN)/python -m pip install --quiet uv==0.13.8
 	$(UV) pip install --quiet --python $(BIN)/python --compile-bytecode $(TORCH) \
-	    -r pyproject.toml $(addprefix --extra ,$(EXTRAS)) --constraints requirements.lock
-	@touch $@
+	    -r pyproject.toml $(addprefix --extra ,$(EXTRA)) --constraints requirements.lock
+	@touch $@ $(VENV)/.here
 
-run: setup       ## Train, judge, register and serve a VAE on handwritten digits
+run: $(VENV)/.here  ## Train, judge, register and serve a VAE on handwritten digits
+	@$(BIN)/python -m compileall -q $(ROOMS)
 	$(BIN)/python -m pipelines.run $(ARGS)
 
 test: setup      ## Run every test
