@@ -20,7 +20,7 @@ RUN --mount=type=cache,target=/root/.cache --mount=type=secret,id=ca \
 FROM tools AS chosen
 COPY pyproject.toml requirements.lock ./
 RUN --mount=type=cache,target=/root/.cache --mount=type=secret,id=ca \
-    sh packages.sh choose train tracking serve kind
+    sh packages.sh choose train tracking serve deploy
 
 FROM tools AS packages
 COPY --from=chosen /build/requirements.txt /build/sbom.txt ./

@@ -18,7 +18,7 @@ resource "google_project_iam_custom_role" "endpoints" {
     [for verb in ["create", "delete", "deploy", "get", "list", "predict", "undeploy", "update"] : "aiplatform.endpoints.${verb}"],
     [for verb in ["delete", "get", "list", "update", "upload"] : "aiplatform.models.${verb}"],
     [for verb in ["cancel", "create", "get", "list"] : "aiplatform.batchPredictionJobs.${verb}"],
-    ["aiplatform.operations.list"],
+    ["aiplatform.operations.list", "logging.logEntries.list"], # a server's last lines
   )
 }
 

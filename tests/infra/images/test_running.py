@@ -33,6 +33,22 @@ python -m components.register --dataset data --model model --evaluation evaluati
 cat version
 """
 
+CLIENTS = """
+import kubernetes, regex
+import azure.core.rest, azure.identity, azure.storage.blob
+import google.auth.transport.requests, googleapiclient.http
+from botocore.config import Config
+from infra.aws.validate import problems
+from infra.gcp.validate import problems as of_gcp
+from infra.azure.validate import problems as of_azure
+from infra.aws.session import connected
+from googleapiclient.discovery import build
+connected("eu-west-1").client("sagemaker")
+build("aiplatform", "v1", http=object(), static_discovery=True)
+azure.identity.DefaultAzureCredential()
+print("all")
+"""
+
 
 @contextlib.contextmanager
 def started(docker: Docker, *arguments: str) -> Iterator[str]:
@@ -64,6 +80,15 @@ def test_every_step_runs_in_the_trainer(docker: Docker, trainer_image: Built) ->
     """A package or a file that the image lacks ends a run in a cloud after the machine was paid."""
     flags = (ANYBODY, "--env=MLFLOW_TRACKING_URI=sqlite:////tmp/mlflow.db")
     assert docker.run(trainer_image.id, "sh", "-c", STEPS, flags=flags) == "1"
+
+
+def test_the_trainer_can_deploy_to_every_place(docker: Docker, trainer_image: Built) -> None:
+    """deploy runs in a container of the place itself: without its SDK a run ends at its last step.
+
+    Each place makes its client, with credentials that nobody has; none is sent.
+    """
+    flags = ("--env=AWS_ACCESS_KEY_ID=x", "--env=AWS_SECRET_ACCESS_KEY=x")
+    assert docker.run(trainer_image.id, "python", "-c", CLIENTS, flags=flags) == "all"
 
 
 def test_a_step_that_is_the_first_process_ends_when_it_is_asked_to(
