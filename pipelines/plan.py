@@ -11,7 +11,7 @@ from infra.redaction import redacted
 from infra.secrets import secret_parameters
 from pipelines import cli
 from pipelines.conditions import source, words
-from pipelines.flags import add_flags
+from pipelines.flags import PLAIN, add_flags
 from pipelines.request import prepare
 from pipelines.run import show
 
@@ -21,6 +21,10 @@ _SHOWN = 5
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the flags of ``plan``."""
     add_flags(parser)
+    parser.add_argument(
+        "--rehearse", action="store_const", const=PLAIN,
+        help="as it would be rehearsed: without an account",
+    )  # fmt: skip
     parser.add_argument("--json", action="store_true", help="one JSON document on stdout")
 
 

@@ -87,6 +87,13 @@ def test_a_plan_is_told_with_what_it_costs_by_which_prices(tmp_path: Path) -> No
     assert "prices of us-east-1, not of eu-west-1 as of 20" in done.stderr
 
 
+def test_without_an_account_a_plan_and_its_price_can_be_seen(tmp_path: Path) -> None:
+    """Whoever weighs a cloud has no account in it yet, and wants to know what it would cost."""
+    done = cli(tmp_path, VERB, "plan", *AWS, "--gpu", "T4", "--rehearse")
+    assert done.returncode == 0, done.stderr
+    assert "  costs at most $" in done.stdout
+
+
 @pytest.mark.parametrize("place", ["local", "kind"])
 def test_a_place_whose_runs_leave_nothing_says_so(tmp_path: Path, place: str) -> None:
     done = cli(tmp_path, VERB, "reap", "r-1", "--provider", place)
