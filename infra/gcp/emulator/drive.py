@@ -12,13 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from infra.errors import TrefoilError, told
-from infra.gcp.emulator.machine import Machine, Work
+from infra.gcp.emulator.machine import Work
 from infra.gcp.emulator.refusal import Refused
 from infra.gcp.emulator.replicas import Replica, environment, replicas
 from infra.gcp.emulator.world import Record, World
 from infra.gcp.names import STEP
 from infra.local.process import end_orphan
 from infra.local.rundir import StepDirectory
+from infra.rehearsal.machine import Machine
 
 KIND = "CustomJob"
 FINAL = frozenset({"JOB_STATE_SUCCEEDED", "JOB_STATE_FAILED", "JOB_STATE_CANCELLED"})

@@ -18,10 +18,11 @@ from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from infra.errors import TrefoilError
-from infra.gcp.emulator.machine import Machine, Processes, Work
+from infra.gcp.emulator.machine import Processes, Work
 from infra.gcp.emulator.operations import Halted
 from infra.gcp.emulator.refusal import Refused
 from infra.gcp.emulator.world import Record, World
+from infra.rehearsal.machine import Machine
 
 _COMMANDS = {"trefoil-server": ("python", "-m", "components.serve", "--host", "127.0.0.1")}
 """What images of ours do by themselves, which only Docker would know."""
