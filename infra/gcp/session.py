@@ -15,7 +15,7 @@ from collections.abc import Collection, Iterator
 from typing import Any, TypeAlias
 
 from infra.cloud.store import Store
-from infra.errors import InputError, ProviderError
+from infra.errors import InputError, TrefoilError
 from infra.gcp.errors import told
 
 Found: TypeAlias = dict[str, Any]
@@ -92,6 +92,8 @@ class Gcp:
                 momentary = error.status_code in _AGAIN and (again or throttled)
                 if not momentary or attempt == _ATTEMPTS or "uota" in str(error):
                     raise told(error, doing) from error
+            except TrefoilError:
+                raise  # of ours: there are no credentials, or no client
             except Exception as error:  # of requests and of google-auth
                 if not again or not _of_the_network(error) or attempt == _ATTEMPTS:
                     raise told(error, doing) from error
@@ -104,8 +106,6 @@ class Gcp:
         body: Any = None, **params: Any,
     ) -> Any:  # fmt: skip
         """The same; None where the refusal's HTTP code is one of ``unless``."""
-        from infra.errors import TrefoilError
-
         try:
             return self.call(service, method, doing, body, **params)
         except TrefoilError as error:
@@ -231,4 +231,4 @@ def _of_the_network(error: Exception) -> bool:
 
     if isinstance(error, GoogleAuthError):
         return isinstance(error, TransportError)
-    return not isinstance(error, TypeError | ProviderError)
+    return not isinstance(error, TypeError)

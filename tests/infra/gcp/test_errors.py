@@ -16,6 +16,7 @@ from infra.errors import (
     TrefoilError,
 )
 from infra.gcp.errors import ended, of, told
+from infra.gcp.session import Gcp
 
 
 class Answered(Exception):
@@ -109,3 +110,22 @@ def test_no_credentials_at_all() -> None:
         raise told(DefaultCredentialsError("none"), "begin")  # type: ignore[no-untyped-call]
     with pytest.raises(CredentialsError, match=r"the Google login has ended.*\(expired\)"):
         raise told(RefreshError("expired"), "begin")  # type: ignore[no-untyped-call]
+
+
+def test_without_credentials_nothing_is_tried_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Waiting would not bring them; the sentence says how to log in."""
+    import google.auth
+    from google.auth.exceptions import DefaultCredentialsError
+
+    tried: list[object] = []
+
+    def none(**asked: object) -> None:
+        tried.append(asked)
+        raise DefaultCredentialsError("none")  # type: ignore[no-untyped-call]
+
+    monkeypatch.setattr(google.auth, "default", none)
+    with pytest.raises(CredentialsError, match=r"^there are no Google credentials to begin with"):
+        Gcp("example-project", "europe-west4").store("bucket").get("key")
+    assert len(tried) == 1
