@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from infra.errors import TrefoilError
 from infra.plan import Json
+from infra.redaction import redacted
 from pipelines import cli
 from pipelines.flags import add_place
 from pipelines.where import Where, where
@@ -108,19 +109,23 @@ def _docker(needed: bool) -> Check:
 
 
 def _registry(here: Where) -> Check:
-    """MLflow's database, where it is a file: of the version that is installed here?"""
+    """MLflow's server: does it answer? Its database: of the version that is installed here?"""
+    from infra import mlflow
     from infra.mlflow import database
     from pipelines.registry import tracking_uri
 
     uri = tracking_uri(here.common)
     file = database.file_of(uri)
-    if file is None or not file.exists():
-        return Check("registry", True, "a server" if file is None else "nothing is registered yet")
+    if file is not None and not file.exists():
+        return Check("registry", True, "nothing is registered yet")
     try:
-        database.require_version(file, uri)
+        if file is None:
+            mlflow.connect(uri)
+        else:
+            database.require_version(file, uri)
     except TrefoilError as error:
         return Check("registry", False, str(error))
-    return Check("registry", True, str(file))
+    return Check("registry", True, redacted(uri) if file is None else str(file))
 
 
 def _unsent(workspace: Path) -> str:

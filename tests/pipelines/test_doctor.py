@@ -9,6 +9,7 @@ import json
 import os
 import re
 import shutil
+import socket
 import sqlite3
 import tomllib
 from pathlib import Path
@@ -169,3 +170,17 @@ def test_a_database_of_another_mlflow_is_told_before_a_model_is_trained(
     code, checks = look(capsys)
     assert (code, checks["registry"]["well"]) == (2, False)
     assert "made by a newer MLflow (schema ffffffffffff" in checks["registry"]["words"]
+
+
+def test_a_server_that_does_not_answer_is_told_before_a_run_needs_it(
+    workspace: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The steps champion and register fail without it: the last after all the training."""
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    with socket.socket() as taken:  # bound and not listened to: it refuses
+        taken.bind(("127.0.0.1", 0))
+        uri = f"http://127.0.0.1:{taken.getsockname()[1]}"
+        monkeypatch.setenv("TREFOIL_TRACKING_URI", uri)
+        code, checks = look(capsys)
+    assert (code, checks["registry"]["well"]) == (2, False)
+    assert checks["registry"]["words"].startswith(f"MLflow at {uri} does not answer")
