@@ -69,6 +69,7 @@ def _dies(stood: Stood, plan: Plan, run_id: str, number: int) -> bool:
     return False
 
 
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("kind", ["pipeline", "job"])
 def test_the_same_command_again_finishes_what_a_killed_one_began(
     plans: dict[str, Plan], kind: str, tmp_path: Path
@@ -86,6 +87,7 @@ def test_the_same_command_again_finishes_what_a_killed_one_began(
         assert stood.started() == sorted(wanted)
 
 
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("kind", ["pipeline", "job"])
 def test_whatever_a_killed_command_left_is_known_and_can_be_reaped(
     plans: dict[str, Plan], kind: str, tmp_path: Path
