@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -32,7 +33,7 @@ def _changed(stood: Stood) -> list[str]:
     ],
 )
 def test_what_is_not_there_is_told_before_anything_is_sent(
-    tmp_path: Path, change: dict[str, str], words: str
+    tmp_path: Path, change: dict[str, Any], words: str
 ) -> None:
     """Else a person hears of it from a job that failed, minutes later."""
     with azure(tmp_path) as stood:
