@@ -1,4 +1,4 @@
-"""The whole pipeline on Azure ML, rehearsed: it leaves what it leaves here, and it serves."""
+"""The whole pipeline on Azure ML, rehearsed: it leaves what it leaves here."""
 
 from __future__ import annotations
 
@@ -52,14 +52,13 @@ def _there(settings: AzureSettings, run_id: str) -> Iterator[tuple[str, str]]:
 
 
 @pytest.mark.timeout(900)
-def test_what_it_leaves_is_what_it_leaves_here_and_its_endpoint_answers(tmp_path: Path) -> None:
+def test_what_it_leaves_is_what_it_leaves_here(tmp_path: Path) -> None:
     """Another place must give the same model, to the bit, and the same numbers of it."""
     mine, cloud = tmp_path / "mine", tmp_path / "cloud"
     here = _ran(mine)
     endpoint.stop(workspace=mine, name="digits-vae")  # its server would outlive the test
     there = _ran(cloud, "--provider", "azure", "--rehearse", "--set", "image_tag=1")
     assert there["metrics"] == here["metrics"]
-    assert there["endpoint"]
     apart = cloud / "rehearsal/azure"
     settings = PROVIDER.made_up(AzureSettings(workspace=str(apart)), apart)
     with PROVIDER.rehearse(settings, apart, None):
