@@ -88,9 +88,23 @@ def output(path: Path) -> Iterator[Path]:
     try:
         yield partial
         _remove(path)
-        partial.rename(path)
+        _move(partial, path)
     finally:
         _remove(partial)
+
+
+def _move(partial: Path, path: Path) -> None:
+    """Rename; a mounted bucket may do so with files alone, and then a folder is copied, or gone."""
+    try:
+        partial.rename(path)
+    except OSError:
+        if not partial.is_dir():
+            raise
+        try:
+            shutil.copytree(partial, path)
+        except BaseException:
+            _remove(path)
+            raise
 
 
 @contextlib.contextmanager
