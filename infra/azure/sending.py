@@ -21,7 +21,7 @@ from infra.cloud.looking import Look, kept
 from infra.cloud.problems import refuse
 from infra.cloud.records import Attempt, Records
 from infra.cloud.store import Store
-from infra.plan import Request, canonical, to_data
+from infra.plan import Request, to_data
 from infra.redaction import redacted
 
 _BROKEN = ("failed", "cancelled")
@@ -161,8 +161,3 @@ def _replaced(value: Any, by: Mapping[str, str]) -> Any:
     if isinstance(value, Mapping):
         return {name: _replaced(each, by) for name, each in value.items()}
     return [_replaced(each, by) for each in value] if isinstance(value, list) else value
-
-
-def same(one: Document, other: Document) -> bool:
-    """Whether two documents say the same."""
-    return canonical(one) == canonical(other)
