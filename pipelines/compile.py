@@ -21,6 +21,8 @@ from pipelines.interrupt import run
 
 GENERATIVE = Path(__file__).with_name("generative.py")
 _PINS = Path(__file__).parent.parent / "pyproject.toml"
+_MOST = 1_000_000
+"""Values in a pipeline: more than anybody writes, fewer than a few nested aliases of YAML make."""
 
 
 def load(pipeline: str, workspace: Path) -> dict[str, Any]:
@@ -87,11 +89,22 @@ def _parsed(source: Path, text: str) -> dict[str, Any]:
         raise InputError(f"the pipeline {source} holds no KFP IR; compile it with kfp first")
     platforms = documents[1] if len(documents) > 1 else {}
     try:
+        if _count(documents, {}) > _MOST:
+            raise ValueError(f"more than {_MOST:,} values, its aliases written out")
         both = json.dumps({"pipeline": documents[0], "platforms": platforms}, allow_nan=False)
         document: dict[str, Any] = json.loads(both)
     except (ValueError, TypeError, RecursionError) as error:
         raise InputError(f"the pipeline {source} holds more than plain data: {error}") from None
     return document
+
+
+def _count(value: Any, known: dict[int, int]) -> int:
+    """How many values there are, what an alias of YAML repeats counted again."""
+    if id(value) not in known:
+        parts = value.values() if isinstance(value, dict) else value
+        inner = parts if isinstance(value, dict | list) else ()
+        known[id(value)] = 1 + sum(_count(each, known) for each in inner)
+    return known[id(value)]
 
 
 def _compiled(source: Path) -> dict[str, Any]:

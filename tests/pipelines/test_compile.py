@@ -229,6 +229,14 @@ def test_what_is_not_ir_is_one_sentence(tmp_path: Path, content: bytes) -> None:
     assert "\n" not in str(refusal.value)
 
 
+def test_aliases_that_grow_without_bounds_are_one_sentence(tmp_path: Path) -> None:
+    """A hundred words of YAML can stand for more values than memory holds."""
+    levels = [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 12)]
+    (tmp_path / "bomb.yaml").write_text("\n".join(["a0: &a0 [lol]", *levels]))
+    with pytest.raises(InputError, match="more than 1,000,000 values"):
+        compile.load(str(tmp_path / "bomb.yaml"), tmp_path)
+
+
 def test_without_kfp_the_person_is_told_what_to_install(source: Path, tmp_path: Path) -> None:
     (tmp_path / "kfp.py").write_text("raise ImportError('poisoned')")
     run = subprocess.run(
