@@ -68,20 +68,19 @@ def noop_image(docker_daemon: Docker, base_image: str) -> str:
 @pytest.fixture(scope="session")
 def build_options(base_image: str) -> Options:
     """How images are built here: with the machine's network, and the CA that it trusts."""
-    ca = os.environ.get("SSL_CERT_FILE")
-    return Options(base_image, ca=Path(ca) if ca else None, flags=("--network=host",))
+    return options(base_image)
 
 
 @pytest.fixture(scope="session")
 def trainer_image(docker_daemon: Docker, build_options: Options) -> Built:
     """The image of the pipeline's steps, built from the checkout."""
-    return _built(docker_daemon, "trefoil-trainer", build_options)
+    return built(docker_daemon, "trefoil-trainer", build_options)
 
 
 @pytest.fixture(scope="session")
 def server_image(docker_daemon: Docker, build_options: Options) -> Built:
     """The image of the model server, built from the checkout."""
-    return _built(docker_daemon, "trefoil-server", build_options)
+    return built(docker_daemon, "trefoil-server", build_options)
 
 
 def with_buildkit(host: str) -> str | None:
@@ -97,7 +96,13 @@ def with_buildkit(host: str) -> str | None:
     return None
 
 
-def _built(docker: Docker, name: str, options: Options) -> Built:
+def options(base: str) -> Options:
+    """With the machine's network, and the CA that it trusts."""
+    ca = os.environ.get("SSL_CERT_FILE")
+    return Options(base, ca=Path(ca) if ca else None, flags=("--network=host",))
+
+
+def built(docker: Docker, name: str, options: Options) -> Built:
     """Build an image, by BuildKit where it can be had: it keeps what it fetched."""
     with dockerd.locked("build"), pytest.MonkeyPatch.context() as patch:
         patch.setenv("DOCKER_HOST", docker.host)
