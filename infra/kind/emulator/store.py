@@ -8,10 +8,11 @@ from typing import Any, NamedTuple
 
 from infra.kind import argo
 from infra.kind.argo import Path
-from infra.kind.emulator.runs import Run, Stage
+from infra.kind.emulator.runs import Run
 from infra.kind.metadata import CONTENT, OUTPUT, RUN, STATES, framed, message, unframed
 from infra.plan import DONE, State, Step
 from infra.rehearsal.server import Answer
+from infra.rehearsal.stages import Stage
 
 BUCKET = "mlpipeline"
 _MANY = 10_000
