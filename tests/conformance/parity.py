@@ -32,9 +32,9 @@ SHORT = ("--param", "steps=20", "--param", f"gate={_GATE}")
 _SHOWN = 12
 _HEAD = """# One run, everywhere
 
-The pipeline of this repository (digits, VAE, 20 steps), run by the same command in every place.
-Beside each artefact stands the beginning of its SHA-256 digest, beside each metric its value, as
-the verb `outputs` gives them. A place that is rehearsed was not run for real.
+The pipeline of this repository (digits, VAE; 20 steps, too few to learn much), run by the same
+command in every place. Beside each artefact stands the beginning of its SHA-256 digest, beside each
+metric its value, as the verb `outputs` gives them. A place that is rehearsed was not run for real.
 
 Made by `python -m tests.conformance.parity --write`; another machine rounds differently and gets
 other digests, which are then again the same in every place.
