@@ -29,10 +29,11 @@ def logs(
     step: str,
     follow: bool,
     poll: float,
+    again: float = _READ_AGAIN,
 ) -> Iterator[LogLine]:
     """What the steps printed, ``step`` empty for all of them; with ``follow`` until the run's end.
 
-    ``lines`` gives what a task printed since it was asked before.
+    ``lines`` gives what a task printed since it was asked before, at most each ``again`` seconds.
     """
     while True:
         found = look()
@@ -41,7 +42,7 @@ def logs(
                 yield from (LogLine(name, line) for line in lines(task))
         if found.state in FINAL or not follow:
             return
-        time.sleep(min(_READ_AGAIN, poll))
+        time.sleep(min(again, poll))
 
 
 def outputs(

@@ -60,7 +60,7 @@ def logs(run: RunRef, settings: GcpSettings, step: str, follow: bool) -> Iterato
     watched = _Watched(run, settings)
     telling.require_step(watched.plan, run, step)
     reader = log.Reader(watched.gcp)
-    return telling.logs(watched.look, reader.lines, step, follow, settings.poll)
+    return telling.logs(watched.look, reader.lines, step, follow, settings.poll, log.AGAIN)
 
 
 def outputs(run: RunRef, settings: GcpSettings) -> dict[str, dict[str, Json]]:

@@ -50,6 +50,7 @@ _STOCKOUT = re.compile(
     re.IGNORECASE,
 )
 _LIMIT = re.compile(r"quota", re.IGNORECASE)
+_RATE = re.compile(r"per[ _]?(minute|second|\d+ ?s)|rate[ _]?limit", re.IGNORECASE)
 _EXIT = re.compile(r"non-zero status of (\d+)")
 MEMORY = 137
 """128 + SIGKILL: what a container ends with that needed more than its machine has."""
@@ -108,6 +109,11 @@ def _not_by_itself(code: str, message: str, step: str) -> TrefoilError:
     if code == "DEADLINE_EXCEEDED":
         return StepFailed(f"{step} did not end within its timeout; it was ended ({message})")
     return StepFailed(f"{step} failed: {message}")
+
+
+def is_rate(message: str) -> bool:
+    """Whether a limit is one of requests in a time, which Google calls a quota, too: it passes."""
+    return bool(_RATE.search(message)) or not _LIMIT.search(message)
 
 
 def exit_code(status: Mapping[str, Any]) -> int | None:
@@ -185,7 +191,7 @@ def _refused(message: str, doing: str) -> TrefoilError:
 
 
 def _limited(message: str, doing: str) -> TrefoilError:
-    if not _LIMIT.search(message):
+    if is_rate(message):
         return ProviderError(
             f"Google lets this project ask no faster, and did not {doing} ({message}); give the "
             "same command again in a minute"

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from typing import Any
 
 from infra.cloud.looking import Task
 from infra.gcp.session import Gcp
 
+AGAIN = 5.0
+"""Seconds between two looks at logs that are followed: a project may read 60 times a minute."""
+_LATE = 60.0
+"""Seconds after the end of a step in which its last lines may come."""
 _LAST = 15
 _PAGE = 1000
 
@@ -19,11 +24,15 @@ class Reader:
         self._gcp = gcp
         self._seen: dict[str, set[str]] = {}
         self._latest: dict[str, str] = {}
+        self._over: set[str] = set()
 
     def lines(self, task: Task) -> Iterator[str]:
         """What a step printed since it was asked before; ``task.job`` names its jobs."""
         for job in task.job.split():
-            yield from self._new(job)
+            if job not in self._over:
+                yield from self._new(job)
+        if task.ended and time.time() - task.ended > _LATE:
+            self._over.update(task.job.split())
 
     def _new(self, job: str) -> Iterator[str]:
         seen = self._seen.setdefault(job, set())

@@ -16,7 +16,7 @@ from typing import Any, TypeAlias
 
 from infra.cloud.store import Store
 from infra.errors import InputError, TrefoilError
-from infra.gcp.errors import told
+from infra.gcp.errors import is_rate, told
 
 Found: TypeAlias = dict[str, Any]
 
@@ -88,9 +88,9 @@ class Gcp:
             try:
                 return self._sent(service, method, body, params)
             except HttpError as error:
-                throttled = error.status_code == 429 and "uota" not in str(error)
-                momentary = error.status_code in _AGAIN and (again or throttled)
-                if not momentary or attempt == _ATTEMPTS or "uota" in str(error):
+                passes = error.status_code in _AGAIN and is_rate(str(error))
+                momentary = passes and (again or error.status_code == 429)  # that did nothing
+                if not momentary or attempt == _ATTEMPTS:
                     raise told(error, doing) from error
             except TrefoilError:
                 raise  # of ours: there are no credentials, or no client

@@ -15,6 +15,7 @@ from infra.errors import (
     StepFailed,
     TrefoilError,
 )
+from infra.gcp import session
 from infra.gcp.errors import ended, of, told
 from infra.gcp.session import Gcp
 
@@ -52,6 +53,10 @@ ANSWERS: list[tuple[int, str, str, type[TrefoilError], str]] = [
      "The following quota metrics exceed quota limits: "
      "aiplatform.googleapis.com/custom_model_training_nvidia_l4_gpus",
      QuotaError, "custom_model_training_nvidia_l4_gpus; ask for more at IAM & Admin > Quotas"),
+    (429, "RESOURCE_EXHAUSTED",
+     "Quota exceeded for quota metric 'Read requests' and limit 'Read requests per minute' of "
+     "service 'logging.googleapis.com' for consumer 'project_number:1'.",
+     ProviderError, "no faster.*in a minute"),
     (429, "RESOURCE_EXHAUSTED", "Too many requests.", ProviderError, "no faster.*in a minute"),
     (400, "INVALID_ARGUMENT", "Invalid value", InputError, "does not start the run: Invalid"),
     (404, "NOT_FOUND", "gone", InputError, "does not start the run: gone"),
@@ -129,3 +134,35 @@ def test_without_credentials_nothing_is_tried_again(
     with pytest.raises(CredentialsError, match=r"^there are no Google credentials to begin with"):
         Gcp("example-project", "europe-west4").store("bucket").get("key")
     assert len(tried) == 1
+
+
+PER_MINUTE = "Quota exceeded for quota metric 'Read requests' and limit 'Read requests per minute'"
+MACHINES = "The following quota metrics exceed quota limits: custom_model_training_n1_cpus"
+
+
+def test_a_quota_of_requests_passes_and_one_of_machines_does_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Else a run that is watched too closely is ended, and begun anew in another cloud."""
+    from googleapiclient.errors import HttpError
+    from httplib2 import Response
+
+    asked: list[str] = []
+
+    def sent(_self: Gcp, _service: str, method: str, _body: object, _params: object) -> object:
+        asked.append(method)
+        if len(asked) == 3:
+            return {"name": "made"}
+        message = MACHINES if len(asked) > 3 else PER_MINUTE
+        error = {"code": 429, "status": "RESOURCE_EXHAUSTED", "message": message}
+        answer = json.dumps({"error": error}).encode()
+        raise HttpError(Response({"status": "429"}), answer)
+
+    monkeypatch.setattr(Gcp, "_sent", sent)
+    monkeypatch.setattr(session, "_FIRST", 0.001)
+    gcp = Gcp("example-project", "europe-west4")
+    assert gcp.ask("customJobs.create", "start the job", {}) == {"name": "made"}
+    assert len(asked) == 3
+    with pytest.raises(QuotaError, match="custom_model_training_n1_cpus"):
+        gcp.ask("customJobs.create", "start the job", {})
+    assert len(asked) == 4
