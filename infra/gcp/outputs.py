@@ -20,7 +20,7 @@ class Outputs:
         self._shared = outputs.Outputs(self._store, settings.prefix, settings.workspace, run_id)
 
     def of(self, step: Step, task: Task) -> dict[str, Json]:
-        """Values by their types, artefacts as paths, or as URIs where they are too large.
+        """Values by their types, artefacts as paths, or as URIs: too large, or in another bucket.
 
         A CustomJob that is all of a run leaves what the shared launcher leaves; a task of a
         pipeline tells what it left.
@@ -33,8 +33,9 @@ class Outputs:
             for name, kind in step.parameters.items()
             if name in told["values"]
         }
+        owner = "-".join([step.name, *task.job.split()[-1:]])  # what came from a cache has no job
         for name, uri in told["artifacts"].items():
             key = uri.removeprefix(self._store.uri(""))
-            local = self._shared.fetched(key, f"{step.name}-{task.job.split()[-1]}", name)
+            local = self._shared.fetched(key, owner, name) if key != uri else None
             found[name] = str(local or uri)
         return found

@@ -24,11 +24,14 @@ def use(at: At, now: State, deployed: str, operation: str) -> None:
     Nobody can choose who answers, so it is asked until the answer is of the right one. Where an
     endpoint is in a network of yours, it is asked there.
     """
+    share = now.traffic.get(deployed)
+    if not share:
+        raise ProviderError(f"{at.name} was given to another version before this one was tried")
     body = {"instances": [{}], "parameters": {"operation": operation, "seed": 0}}
     if at.serving.network:
         _privately(at, now, deployed, body)
         return
-    for attempt in range(_PATIENCE * 100 // now.traffic[deployed]):
+    for attempt in range(_PATIENCE * 100 // share):
         found = at.gcp.ask(
             "endpoints.predict", f"have {at.name} {operation}", body, endpoint=at.resource
         )
@@ -36,8 +39,7 @@ def use(at: At, now: State, deployed: str, operation: str) -> None:
             return
         time.sleep(min(_PAUSE, attempt / 100))
     raise ProviderError(
-        f"{at.name} got {now.traffic[deployed]} percent of its requests to the new version, which "
-        "answers none"
+        f"{at.name} got {share} percent of its requests to the new version, which answers none"
     )
 
 
