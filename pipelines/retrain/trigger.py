@@ -15,6 +15,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, NoReturn
@@ -134,7 +135,7 @@ def _drift(found: _Fields, name: str, branch: str, event_id: str) -> Trigger:
     identity = told.text("id", _ID, "up to 64 letters, digits and .:-_", "")
     identity = identity or found.required_id(event_id, "its client_payload has no id")
     score = told.values.get("score")
-    if not (score is None or (isinstance(score, int | float) and not isinstance(score, bool))):
+    if not (score is None or _is_number(score)):
         told.wrong("score", "a number")
     words = f"drift of {told.text('metric', _WORD, 'the name of a measure', 'the data')}"
     words += f" ({score:g})" if score is not None else ""
@@ -145,7 +146,7 @@ def _drift(found: _Fields, name: str, branch: str, event_id: str) -> Trigger:
 def _params(inputs: _Fields, text: str) -> dict[str, Json]:
     """A recipe's settings, as an input of a workflow has them. Raises InputError."""
     try:
-        found = json.loads(text, parse_constant=_no_number)
+        found = _loaded(text)
     except (ValueError, RecursionError):
         found = None
     if not isinstance(found, dict):
@@ -208,7 +209,7 @@ def _parsed(file: Path) -> dict[str, Any]:
     try:
         if file.stat().st_size > _LARGEST:
             raise InputError(f"the event {file} has more than 25 MB; GitHub sends none that large")
-        found = json.loads(file.read_bytes(), parse_constant=_no_number)
+        found = _loaded(file.read_bytes())
     except OSError as error:
         raise InputError(f"the event {file} cannot be read: {error.strerror}") from None
     except (ValueError, RecursionError):
@@ -216,6 +217,19 @@ def _parsed(file: Path) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise InputError(f"the event {file} is not a JSON object")
     return found
+
+
+def _loaded(text: str | bytes) -> Any:
+    """What JSON says. Raises ValueError, also where a text in it is none: half a surrogate pair."""
+    found = json.loads(text, parse_constant=_no_number)
+    json.dumps(found, ensure_ascii=False).encode()
+    return found
+
+
+def _is_number(value: Any) -> bool:
+    """Whether it is a number that a float can hold."""
+    plain = isinstance(value, int | float) and not isinstance(value, bool)
+    return plain and abs(value) <= sys.float_info.max
 
 
 def _no_number(word: str) -> NoReturn:
