@@ -229,7 +229,8 @@ def _end(there: Prepared, run: RunRef) -> None:
     try:
         place.reap(run, own)
     except InputError:
-        return  # the place knows of no such run
+        if run in place.list_runs(own):
+            raise  # it is there, and may go on
     except UnsupportedError:
         place.cancel(run, own)
         if (found := place.status(run, own)).state not in FINAL:

@@ -185,6 +185,16 @@ def test_a_run_that_may_go_on_is_no_reason_to_begin_another(
     assert "it is not known whether" in capsys.readouterr().err
 
 
+def test_a_run_that_a_place_knows_has_not_ended_because_reaping_was_refused(
+    toys: Toys, pipeline: str
+) -> None:
+    """A refusal for any other reason than that there is no such run."""
+    toys.cheap.refuses, toys.cheap.lost = CapacityError("all taken"), InputError("no such bucket")
+    with pytest.raises(CapacityError):
+        ran(pipeline)
+    assert not toys.dear.sent
+
+
 def test_where_the_last_place_has_none_that_is_the_end(toys: Toys, pipeline: str) -> None:
     toys.cheap.ends = toys.dear.ends = [FULL]
     assert ran(pipeline) == 1

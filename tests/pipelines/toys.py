@@ -46,6 +46,7 @@ class Toy:
         self.reaped: list[str] = []
         self.refuses: Exception | None = None
         self.lost: Exception | None = None
+        self.known: list[RunRef] = []  # each that submit was asked for
         self.ends: list[Event] = [Event("", "succeeded")]
 
     def modules(self) -> Iterator[ModuleType]:
@@ -67,7 +68,7 @@ class Toy:
             return {
                 "submit": self._submit, "follow": lambda *_: iter(self.ends), "reap": self._reap,
                 "status": lambda run, _: Status(run, self.ends[-1].state, self._steps()),
-                "outputs": lambda *_: {}, "list_runs": lambda _: [],
+                "outputs": lambda *_: {}, "list_runs": lambda _: self.known,
             }  # fmt: skip
         return {"PROVIDER": Provider(self.name, "a toy", ToySettings, {"multi-node": "a toy"})}
 
@@ -84,6 +85,7 @@ class Toy:
         return {step.name: Use(machine, 3600.0) for step in plan.steps}
 
     def _submit(self, request: Request, *_: Any) -> RunRef:
+        self.known.append(RunRef(self.name, request.run_id))
         if self.refuses:
             raise self.refuses
         self.sent.append(request)
