@@ -12,7 +12,7 @@ from typing import Any
 from infra import machines, prices
 from infra.aws import AwsSettings
 from infra.aws.jobs import is_training, stopping
-from infra.cloud.overrides import over
+from infra.cloud.overrides import over, priced
 from infra.plan import Plan, Step
 from infra.prices import Use
 
@@ -65,8 +65,11 @@ def _use(step: Step, settings: AwsSettings) -> Use:
         },
         settings.overrides.get(operation, {}),
     )
-    resources, stop = asked["ResourceConfig"], asked["StoppingCondition"]
-    if not training:
-        resources = over(resources, asked.get("ProcessingResources", {}).get("ClusterConfig", {}))
-    seconds = stop.get("MaxWaitTimeInSeconds", stop["MaxRuntimeInSeconds"])
-    return Use(resources["InstanceType"], seconds, resources["InstanceCount"], 1 + step.retry.limit)
+    with priced(step.name):
+        resources, stop = asked["ResourceConfig"], asked["StoppingCondition"]
+        if not training:
+            cluster = asked.get("ProcessingResources", {}).get("ClusterConfig", {})
+            resources = over(resources, cluster)
+        seconds = float(stop.get("MaxWaitTimeInSeconds", stop["MaxRuntimeInSeconds"]))
+        many, attempts = int(resources["InstanceCount"]), 1 + step.retry.limit
+        return Use(resources["InstanceType"], seconds, many, attempts)

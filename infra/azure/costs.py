@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from infra import machines, prices
 from infra.azure import AzureSettings
 from infra.azure.jobs import cluster, over, timeout
+from infra.cloud.overrides import priced
 from infra.plan import Plan, Step
 from infra.prices import Use
 
@@ -59,7 +60,8 @@ def _use(step: Step, settings: AzureSettings) -> Use:
         },
         "limits": {"timeout": timeout(step, settings)},
     }, step, settings)  # fmt: skip
-    name = str(asked["compute"]).removeprefix("azureml:")
-    resources = asked["resources"]
-    kind = name if name in settings.prices else resources["instance_type"]
-    return Use(kind, asked["limits"]["timeout"], resources["instance_count"])
+    with priced(step.name):
+        name = str(asked["compute"]).removeprefix("azureml:")
+        resources = asked["resources"]
+        kind = name if name in settings.prices else resources["instance_type"]
+        return Use(kind, float(asked["limits"]["timeout"]), int(resources["instance_count"]))

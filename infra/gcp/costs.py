@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from infra import machines, prices
-from infra.cloud.overrides import over
+from infra.cloud.overrides import over, priced
 from infra.errors import UnsupportedError, nearest
 from infra.gcp import GcpSettings
 from infra.machines import Machine
@@ -62,7 +62,7 @@ def accelerator(step: Step, settings: GcpSettings) -> dict[str, str]:
 def attached(text: str) -> tuple[str, int]:
     """Kind and number of L4:2, as Vertex AI calls them. Raises UnsupportedError."""
     kind, _, count = text.partition(":")
-    if kind not in ACCELERATORS or not (count or "1").isdigit():
+    if kind not in ACCELERATORS or not (count or "1").isdecimal():
         raise UnsupportedError(
             f"gcp has no accelerator {text}; {nearest(kind, ACCELERATORS, 'it has ')}"
         )
@@ -94,10 +94,11 @@ def notes(plan: Plan, settings: GcpSettings) -> Iterator[str]:
 
 
 def _use(step: Step, settings: GcpSettings) -> Use:
-    """As the request for the job has it, overrides over it."""
+    """The longest time as the request for a CustomJob has it, overrides over it."""
     longest = int(step.timeout or settings.max_runtime)
     own = {"jobSpec": {"scheduling": {"timeout": f"{longest}s"}}}
-    asked = over(own, settings.overrides.get("CustomJob", {}))["jobSpec"]["scheduling"]
-    seconds = float(str(asked["timeout"]).removesuffix("s") or longest)
+    with priced(step.name):
+        asked = over(own, settings.overrides.get("CustomJob", {}))["jobSpec"]["scheduling"]
+        seconds = float(str(asked["timeout"]).removesuffix("s"))
     attempts = 1 + step.retry.limit
     return Use(machine(step, settings).name, seconds, step.resources.nodes, attempts)
