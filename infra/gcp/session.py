@@ -24,8 +24,6 @@ MISSING = (404,)
 """How Google says that there is no such thing."""
 IN_USE = (409,)
 """How it says that there is one already."""
-CHANGED = (412,)
-"""How Cloud Storage says that an object is not what it was expected to be."""
 _SCOPES = ["https://www.googleapis.com/auth/cloud-platform"]
 _VERTEX = "projects.locations."
 _ATTEMPTS, _FIRST, _LONGEST = 7, 0.2, 20.0
@@ -33,7 +31,7 @@ _ATTEMPTS, _FIRST, _LONGEST = 7, 0.2, 20.0
 _PATIENCE = 60
 """Seconds that an answer may take."""
 _AGAIN = frozenset({408, 429, 500, 502, 503, 504})
-_ONCE_ONLY = ("pipelineJobId", "endpointId", "modelId")
+_ONCE_ONLY = ("pipelineJobId", "endpointId")
 """What makes a creation safe to repeat: the second one is refused."""
 _REPEATABLE = ("cancel", "list", "get", "check")
 _LEADING = ("GOOGLE_", "CLOUDSDK_", "HTTPS_PROXY", "https_proxy", "NO_PROXY", "no_proxy")
@@ -172,10 +170,7 @@ class Gcp:
             return self._credentials
 
 
-_VERSIONS = {
-    "aiplatform": "v1", "storage": "v1", "logging": "v2", "artifactregistry": "v1",
-    "cloudresourcemanager": "v3", "iam": "v1",
-}  # fmt: skip
+_VERSIONS = {"aiplatform": "v1", "storage": "v1", "logging": "v2", "artifactregistry": "v1"}
 
 
 def connected(project: str, region: str) -> Gcp:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import http.client
 import re
-import socket
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -23,6 +22,7 @@ from infra.gcp.emulator.operations import Halted
 from infra.gcp.emulator.refusal import Refused
 from infra.gcp.emulator.world import Record, World
 from infra.rehearsal.machine import Machine
+from infra.rehearsal.served import free_port
 
 _COMMANDS = {"trefoil-server": ("python", "-m", "components.serve", "--host", "127.0.0.1")}
 """What images of ours do by themselves, which only Docker would know."""
@@ -115,7 +115,7 @@ def started(
     """A server that is healthy. Raises Refused, and Halted where ``halt`` was set meanwhile."""
     spec = _routed(version["body"].get("containerSpec", {}), place)
     folder.mkdir(parents=True, exist_ok=True)
-    port = _free_port()
+    port = free_port()
     environment = {
         **{each["name"]: each.get("value", "") for each in spec.get("env", ())},
         **_contract(world, version, spec, place, port),
@@ -189,10 +189,3 @@ def _words(world: World, spec: Mapping[str, Any]) -> list[str]:
     name = re.split(r"[:@]", spec["imageUri"].rpartition("/")[2])[0]
     known: Mapping[str, Sequence[str]] = {**_COMMANDS, **world.scenario.get("commands", {})}
     return [*known.get(name, ()), *spec.get("args", ())]
-
-
-def _free_port() -> int:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        port: int = taken.getsockname()[1]
-        return port
