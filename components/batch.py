@@ -44,6 +44,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     if arguments.operation not in model.operations:
         can = ", ".join(model.operations)
         raise InputError(f"{arguments.model} cannot {arguments.operation}; it can {can}")
+    if arguments.n < 1:
+        raise InputError(f"--n is {arguments.n}; it is at least 1")
+    if arguments.seed < 0:
+        raise InputError(f"--seed is {arguments.seed}; it is at least 0")
     if arguments.operation == "sample":
         found = model.sample(model.draw(arguments.n, arguments.seed))
     else:

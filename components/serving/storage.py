@@ -68,6 +68,8 @@ def _save(url: str, token: str, target: Path) -> None:
     with _opened(_authorized(url, token)) as answer, target.open("wb") as file:
         while chunk := answer.read(_CHUNK):
             file.write(chunk)
+        if answer.length:  # http.client ends a body that broke off as if it were whole
+            raise InputError(f"{url} cannot be read: it broke off")
 
 
 def _authorized(url: str, token: str) -> urllib.request.Request:

@@ -57,6 +57,17 @@ def test_data_of_another_shape_are_refused(dataset: Path, tmp_path: Path) -> Non
     assert not (tmp_path / "answers").exists()
 
 
+@pytest.mark.parametrize("flag", ["--n", "--seed"])
+def test_a_number_that_cannot_be_is_refused(
+    directory: Path, dataset: Path, tmp_path: Path, flag: str
+) -> None:
+    """numpy's own words would come as a traceback, from a machine that was paid for."""
+    own = ("--model", str(directory), "--dataset", str(dataset), "--operation", "sample")
+    with pytest.raises(InputError, match=f"{flag} is -1; it is at least"):
+        _answered(tmp_path, *own, flag, "-1")
+    assert not (tmp_path / "answers").exists()
+
+
 def test_the_pipeline_of_batches_goes_where_any_goes(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:

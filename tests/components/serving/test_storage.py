@@ -22,7 +22,10 @@ _TOKEN = "/computeMetadata/v1/instance/service-accounts/default/token"
 
 @contextlib.contextmanager
 def bucket(objects: dict[str, bytes], fails: int = 0) -> Iterator[str]:
-    """Cloud Storage and the metadata server at one address; the first ``fails`` calls fail."""
+    """Cloud Storage and the metadata server at one address; the first ``fails`` calls fail.
+
+    Of what is called ``broken`` only half is sent.
+    """
     left = [fails]
 
     class Handler(BaseHTTPRequestHandler):
@@ -39,7 +42,8 @@ def bucket(objects: dict[str, bytes], fails: int = 0) -> Iterator[str]:
             elif parts.path.endswith("/o"):
                 self.reply(200, json.dumps(self.page(parse_qs(parts.query))).encode())
             else:
-                self.reply(200, objects[unquote(parts.path.rpartition("/o/")[2])])
+                name = unquote(parts.path.rpartition("/o/")[2])
+                self.reply(200, objects[name], 2 if "broken" in name else 1)
 
         def page(self, query: dict[str, list[str]]) -> dict[str, object]:
             """One object a page, as a bucket with many would have it."""
@@ -48,9 +52,9 @@ def bucket(objects: dict[str, bytes], fails: int = 0) -> Iterator[str]:
             more = {"nextPageToken": str(at + 1)} if at + 1 < len(names) else {}
             return {"items": [{"name": name} for name in names[at : at + 1]], **more}
 
-        def reply(self, status: int, body: bytes) -> None:
+        def reply(self, status: int, body: bytes, times: int = 1) -> None:
             self.send_response(status)
-            self.send_header("Content-Length", str(len(body)))
+            self.send_header("Content-Length", str(times * len(body)))
             self.end_headers()
             self.wfile.write(body)
 
@@ -92,7 +96,11 @@ def test_a_model_is_served_from_a_bucket(reached: dict[str, bytes], tmp_path: Pa
 
 @pytest.mark.parametrize(
     ("objects", "words"),
-    [({}, "nothing lies there"), ({"m/../../x": b""}, "leads out of it")],
+    [
+        ({}, "nothing lies there"),
+        ({"m/../../x": b""}, "leads out of it"),
+        ({"m/broken": b"half of it"}, "it broke off"),
+    ],
 )
 def test_what_cannot_be_fetched_is_said_in_a_sentence(
     reached: dict[str, bytes], tmp_path: Path, objects: dict[str, bytes], words: str
