@@ -69,8 +69,8 @@ class Looker:
 
     def _tasks(self, state: State, done: Mapping[str, Task]) -> dict[str, Task]:
         """The steps that were come to; of a run that has ended every step of the plan."""
-        listed = self._azure.run(self._attempt.request["main"], "children") or {}
-        jobs = {_step_of(each): each for each in listed.get("value", ())}
+        listed = self._azure.children(self._attempt.request["main"])
+        jobs = {_step_of(each): each for each in listed}
         found: dict[str, Task] = {}
         for step in self.plan.steps:
             if step.always:

@@ -13,7 +13,7 @@ import logging
 import os
 import threading
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, ParamSpec, TypeVar
 
 from infra.azure import AzureSettings
@@ -29,6 +29,8 @@ _LEADING = ("AZURE_", "IDENTITY_", "MSI_", "HTTPS_PROXY", "https_proxy", "NO_PRO
 """How the variables begin that say who we are, and how Azure is reached."""
 _CONNECT, _READ = 10, 60
 """Seconds."""
+_AGAIN: Mapping[str, Any] = {"retry_total": 5, "initial_backoff": 1, "random_jitter_range": 1}
+"""A call of storage that fails is made again after 1 s, 4, 10 and so on; by itself after 15."""
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -96,10 +98,20 @@ class Azure:
         )
 
     def run(self, name: str, verb: str = "") -> dict[str, Any] | None:
-        """A run of run history, its ``details`` or ``children``; None where there is none."""
+        """A run of run history, or its ``details``; None where there is none."""
         history, front = self._kept("history", self._history)
         address = f"{front}/runs/{name}{f'/{verb}' if verb else ''}"
         return self.find(f"tell of the run {name}", self._get, history, address, "")
+
+    def children(self, name: str) -> list[dict[str, Any]]:
+        """The runs of a run's nodes, page after page; none where there is no such run."""
+        history, front = self._kept("history", self._history)
+        address, found = f"{front}/runs/{name}/children", list[dict[str, Any]]()
+        doing = f"tell of the steps of the run {name}"
+        while address and (page := self.find(doing, self._get, history, address, "")):
+            found += page.get("value", ())
+            address = page.get("nextLink") or ""
+        return found
 
     def text(self, link: str) -> str:
         """What lies at a link that needs no credentials, as those to logs do; empty: nothing."""
@@ -141,7 +153,7 @@ class Azure:
         account = f"https://{self.where.account}.blob.core.windows.net"
         return ContainerClient(
             account, self.where.container, self._credential(),
-            connection_timeout=_CONNECT, read_timeout=_READ,
+            connection_timeout=_CONNECT, read_timeout=_READ, **_AGAIN,
         )  # fmt: skip
 
     def _history(self) -> tuple[Any, str]:

@@ -14,6 +14,7 @@ from infra.rehearsal.store import Record
 
 _RUN = re.compile(r"/history/v1\.0(?P<scope>/subscriptions/.*?/workspaces/[^/]+)/runs/"
                   r"(?P<run>[^/]+)(?:/(?P<verb>details|children))?")  # fmt: skip
+_PAGE = 100
 LOGS = "azureml"
 """The container of what jobs write beside their outputs."""
 
@@ -40,12 +41,19 @@ class History:
         if record is None:
             raise Refused(404, "UserError", f"Run {match['run']} was not found")
         if match["verb"] == "children":
-            return answer({"value": [self._told(each) for each in self._children(record)]})
+            return answer(self._children(record, call))
         return answer(self._details(record) if match["verb"] else self._told(record))
 
-    def _children(self, record: Record) -> list[Record]:
-        found = self._world.store.of("jobs")
-        return [each for each in found if each["parent"] == record["name"]]
+    def _children(self, record: Record, call: Call) -> dict[str, Any]:
+        """One page of them; a link leads to the next."""
+        jobs = self._world.store.of("jobs")
+        found = [self._told(each) for each in jobs if each["parent"] == record["name"]]
+        begin = int(call.query.get("$continuationtoken", ["0"])[0])
+        page: dict[str, Any] = {"value": found[begin : begin + _PAGE]}
+        if begin + _PAGE < len(found):
+            front = f"https://{self._world.scope.region}.api.azureml.ms{call.path}"
+            page["nextLink"] = f"{front}?$continuationtoken={begin + _PAGE}"
+        return page
 
     def _told(self, record: Record) -> dict[str, Any]:
         properties = record["properties"]

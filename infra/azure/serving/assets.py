@@ -48,7 +48,7 @@ def environment(at: At, release: Release, image: str) -> Release:
 
 
 def put(at: At, model: Path) -> str:
-    """Upload what is not there yet, the manifest last; returns the digest of all files."""
+    """Upload what is not there yet; returns the digest of all files, which nothing names before."""
     files = tree(model)
     digest = tree_digest(files)
     store = Blobs(reached(at.serving.where), at.serving.datastore)
@@ -65,5 +65,6 @@ def _once(at: At, kind: str, address: str, body: Found, doing: str, version: str
     """Make what nothing changes once it is there. Raises TrefoilError."""
     if at.arm.get(address, doing, version) is not None:
         return
-    if at.put(kind, address, body, doing, version) is None and not at.arm.get(address, doing):
+    made = at.put(kind, address, body, doing, version)
+    if made is None and at.arm.get(address, doing, version) is None:
         raise ProviderError(f"Azure does not {doing}: it is in conflict with something else")
