@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 
 from infra.azure.session import connected
+from tests.dockerd import CACHE, locked
 from tests.infra.azure.running import azure
 
 _AZURITE = "azurite@3.37.0"
@@ -121,12 +122,13 @@ def _azurite(folder: Path) -> Iterator[str]:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     command = [
-        "npx", "--yes", "--package", _AZURITE, "azurite-blob", "--inMemoryPersistence", "--silent",
+        "npx", "--yes", "--prefer-offline", "--package", _AZURITE, "azurite-blob",
+        "--inMemoryPersistence", "--silent",
         "--skipApiVersionCheck", "--disableTelemetry", "--blobPort", str(port),
     ]  # fmt: skip
     environment = {**os.environ, "AZURITE_ACCOUNTS": f"example:{_KEY}",
-                   "npm_config_cache": str(folder / "npm")}  # fmt: skip
-    with subprocess.Popen(command, cwd=folder, env=environment) as process:
+                   "npm_config_cache": str(CACHE / "npm"), "npm_config_audit": "false"}  # fmt: skip
+    with locked("npm"), subprocess.Popen(command, cwd=folder, env=environment) as process:
         try:
             _wait_for(port, process)
             yield f"http://127.0.0.1:{port}"
@@ -135,7 +137,7 @@ def _azurite(folder: Path) -> Iterator[str]:
 
 
 def _wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
-    """Until it listens; npm may have to fetch it first."""
+    """Until it listens; npm has to fetch it first, which takes minutes, once on a machine."""
     while process.poll() is None:
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
             return
