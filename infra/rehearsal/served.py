@@ -17,7 +17,7 @@ ENDED = "ended"
 _GRACE = 30.0
 """Seconds between SIGTERM and SIGKILL."""
 _HEALTH = 2.0
-"""Seconds that one look at its health may take."""
+"""Seconds that one look at its health may take, where nobody says."""
 LOST = (OSError, http.client.HTTPException)
 """What is raised where there is no answer."""
 
@@ -42,10 +42,10 @@ class Server:
         """Whether it has ended by itself."""
         return self._over.is_set()
 
-    def healthy(self) -> bool:
+    def healthy(self, seconds: float = _HEALTH) -> bool:
         """Whether it says so, and in time."""
         try:
-            return self.ask("GET", self._health, b"", {}, _HEALTH).status == http.client.OK
+            return self.ask("GET", self._health, b"", {}, seconds).status == http.client.OK
         except LOST:
             return False
 

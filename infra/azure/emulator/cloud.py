@@ -70,7 +70,7 @@ def standing(
         store=Store(workspace / "azureml"),
         blobs=BlobStore(workspace / "blobs"),
         operations=operations,
-        machines=choose(runner, workspace, scenario.get("commands", {})),
+        machines=choose(runner, workspace),
         clock=Clock(scenario.get("speed", 1.0)),
         slots=threading.Semaphore(max(2, os.cpu_count() or 1)),
         scenario=scenario,

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import contextlib
 import re
+import shlex
 import shutil
-import socket
 import threading
 import time
 from pathlib import Path
 
 from infra.azure.emulator.contract import Data, Spec
-from infra.azure.emulator.machine import Machine, Work
+from infra.azure.emulator.machine import Work
 from infra.azure.emulator.mounts import State, Unavailable, download, place_of, states, upload
 from infra.azure.emulator.world import World, now
 from infra.errors import TrefoilError, told
 from infra.local.process import end_orphan
 from infra.local.rundir import StepDirectory
+from infra.rehearsal.machine import Machine
+from infra.rehearsal.served import free_port
 from infra.rehearsal.store import Record
 
 FINAL = frozenset({"Completed", "Failed", "Canceled"})
@@ -159,7 +161,7 @@ class Drive:
 
     def _execute(self, folders: list[Path]) -> tuple[list[int], str]:
         """Run the containers; their codes, and why they were ended where they were."""
-        port = _free_port()
+        port = free_port()
         machines = [self._start(folder, at, port) for at, folder in enumerate(folders)]
         codes = [0] * len(machines)
 
@@ -190,7 +192,7 @@ class Drive:
         places = {f"inputs.{name}": str(_seen(folder / "in" / name, each))
                   for name, each in spec.inputs.items()}  # fmt: skip
         places |= {f"outputs.{name}": str(folder / "out" / name) for name in spec.outputs}
-        line = spec.line(places)
+        line = spec.line({name: shlex.quote(place) for name, place in places.items()})
         return self._world.machines.start(
             Work(spec.image, line, {**own, **given}, folder, folder / "log")
         )
@@ -340,10 +342,3 @@ class Drive:
 def _seen(place: Path, data: Data) -> Path:
     """Where a job sees its input: a file is seen itself."""
     return place / data.uri.rpartition("/")[2] if data.file else place
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

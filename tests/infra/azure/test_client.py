@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from infra.azure import client
+from infra.azure.emulator import history
 from infra.azure.session import connected
 from infra.errors import CredentialsError, InputError
 from infra.plan import Event, Plan, Resources
@@ -328,6 +329,25 @@ def test_a_service_that_fails_for_a_while_fails_no_run(
     with azure(tmp_path, faults=faults) as stood:
         assert stood.ran(stages())[-1].state == "succeeded"
         assert stood.started() == ["r-1", "r-1-last"]
+
+
+def test_every_step_is_told_however_many_pages_they_fill(
+    stages: Stages, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A step of the second page would be told as never reached, and be run and paid for again."""
+    monkeypatch.setattr(history, "_PAGE", 2)
+    with azure(tmp_path) as stood:
+        found = states(stood.ran(stages()))
+        assert found == dict.fromkeys(
+            ("", "make", "judge", "unsteady", "end", "use", "last"), "succeeded"
+        )
+
+
+def test_a_workspace_may_have_a_space_in_its_name(stages: Stages, tmp_path: Path) -> None:
+    """Azure has the folders of a job where no name has one; on this machine a person names them."""
+    only = stages()._replace(steps=(stages().step("make"),))
+    with azure(tmp_path / "my models") as stood:
+        assert stood.ran(only)[-1].state == "succeeded"
 
 
 def test_two_commands_at_once_are_one_run(stages: Stages, tmp_path: Path) -> None:

@@ -18,11 +18,12 @@ from typing import Any
 from infra.azure.emulator.mounts import Unavailable, download, place_of
 from infra.azure.emulator.serving.machine import Serving, ServingMachines
 from infra.azure.emulator.serving.rented import RENTED, instance
-from infra.azure.emulator.serving.server import ENDED, Halted, Server, Unready, started
+from infra.azure.emulator.serving.server import Halted, Unready, started
 from infra.azure.emulator.world import World
 from infra.errors import TrefoilError, told
 from infra.local.process import end_orphan
 from infra.local.rundir import StepDirectory
+from infra.rehearsal.served import ENDED, Server
 from infra.rehearsal.store import Record
 from infra.storage import write_whole
 

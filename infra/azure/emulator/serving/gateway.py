@@ -13,8 +13,9 @@ from infra.azure.emulator.login import require
 from infra.azure.emulator.refusal import Refused
 from infra.azure.emulator.serving.change import Changes
 from infra.azure.emulator.serving.endpoints import DEPLOYMENT, KIND, keys
-from infra.azure.emulator.serving.server import Halted, Reply, Unready, seconds
+from infra.azure.emulator.serving.server import Halted, Unready, seconds
 from infra.azure.emulator.world import World
+from infra.rehearsal.served import LOST, Reply
 from infra.rehearsal.server import Answer, Call
 from infra.rehearsal.store import Record
 
@@ -24,7 +25,6 @@ _PATH = "/score"
 _SECONDS = "PT5S"
 """That a server has for an answer, unless the deployment says otherwise."""
 _PASSED = ("content-type", "accept", "user-agent")
-_LOST = (OSError, http.client.HTTPException)
 
 
 class Gateway:
@@ -107,7 +107,7 @@ class Gateway:
             raise Refused(503, "ServiceUnavailable", str(error)) from None
         except TimeoutError:
             raise Refused(408, "RequestTimeout", "The container did not answer in time.") from None
-        except _LOST:
+        except LOST:
             raise Refused(502, "BadGateway", "The container did not answer.") from None
         headers = ((WHICH, record["name"].partition(".")[2]),)
         kind = {k.lower(): v for k, v in reply.headers.items()}.get("content-type", "text/plain")
@@ -115,7 +115,7 @@ class Gateway:
             return Answer(200, reply.body, kind, headers)
         told = (
             ("ms-azureml-model-error-statuscode", str(reply.status)),
-            ("ms-azureml-model-error-reason", reply.reason),
+            ("ms-azureml-model-error-reason", http.client.responses.get(reply.status, "")),
         )
         return Answer(424, reply.body, kind, (*headers, *told))
 
@@ -132,7 +132,7 @@ class Gateway:
         def ask() -> None:
             try:
                 self._ask(record, call)
-            except (Unready, Halted, *_LOST):
+            except (Unready, Halted, *LOST):
                 return  # nobody waits for it, and what it printed is in its log
 
         thread = threading.Thread(target=ask, daemon=True)

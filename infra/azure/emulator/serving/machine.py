@@ -6,17 +6,11 @@ changed to that one's, and the port is one that is free here.
 
 from __future__ import annotations
 
-import hashlib
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
-from infra import docker
-from infra.azure.emulator.machine import Coded, Contained, Machine, identity
-from infra.errors import InputError
-from infra.local.process import Process, program
-from infra.local.rundir import StepDirectory
+from infra.rehearsal.machine import Container, Machine, contained, name_of, process
 
 PORT = "TREFOIL_PORT"
 """Names, for a process, the port where its server shall listen."""
@@ -37,6 +31,13 @@ class Serving(NamedTuple):
     mount: str
     log: Path
     port: int
+
+    def container(self, port: int) -> Container:
+        """By Azure ML's contract; its port is ``port`` here."""
+        return Container(
+            self.image, (), self.environment, self.log.parent, self.log,
+            mounts={f"{self.mount}:ro": self.model}, port=port, listens=self.port,
+        )  # fmt: skip
 
 
 class ServingMachines(Protocol):
@@ -61,19 +62,11 @@ class _Processes:
         self._commands = commands
 
     def start(self, work: Serving, port: int) -> Machine:
-        name = work.image.rpartition("/")[2].partition("@")[0].partition(":")[0]
-        command = self._commands.get(name)
-        if not command:
-            raise InputError(
-                f"only Docker knows the command of the image {work.image}; rehearse it with "
-                "--runner docker"
-            )
+        command = self._commands.get(name_of(work.image), ())
         words = [str(port) if word == str(work.port) else word for word in command]
         here = str(work.model.resolve())
         environment = {n: v.replace(work.mount, here) for n, v in work.environment.items()}
-        place = StepDirectory(work.log.parent)
-        argv = [program(words[0]), *words[1:]]
-        return Coded(Process(argv, {**environment, PORT: str(port)}, place, work.log))
+        return process(words, {**environment, PORT: str(port)}, work.container(port))
 
 
 class _Containers:
@@ -83,14 +76,4 @@ class _Containers:
         self._workspace = workspace
 
     def start(self, work: Serving, port: int) -> Machine:
-        name = f"trefoil-{hashlib.sha256(str(work.log.resolve()).encode()).hexdigest()[:16]}"
-        docker.attempt("rm", "--force", name)  # of a rehearsal that was killed
-        options = ["--name", name, "--label", "trefoil.rehearsal", "--pull", "never"]
-        options += ["--user", f"{os.getuid()}:{os.getgid()}", "--env", "HOME=/tmp"]
-        options += ["--volume", f"{work.model.resolve()}:{work.mount}:ro"]
-        options += ["--publish", f"127.0.0.1:{port}:{work.port}"]
-        for variable in work.environment:
-            options += ["--env", variable]
-        argv = [docker.program(), "run", *options, identity(self._workspace, work.image)]
-        place = StepDirectory(work.log.parent)
-        return Contained(Process(argv, work.environment, place, work.log), name)
+        return contained(work.container(port), (self._workspace, *self._workspace.parents[:2]))

@@ -7,8 +7,8 @@ import time
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from infra.azure.emulator.serving.server import ENDED
 from infra.azure.emulator.world import World
+from infra.rehearsal.served import ENDED
 
 RENTED = "rented.json"
 
