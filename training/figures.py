@@ -24,6 +24,8 @@ Line = tuple[npt.ArrayLike, npt.ArrayLike]
 TRAIN, VALIDATION = "#0072b2", "#d55e00"  # blue and vermillion: told apart by every eye
 _INK, _FAINT = "#222222", "#bbbbbb"
 _TILE_INCHES = 0.34
+_DECADES = 16
+"""Of p-values that are drawn: below 1e-16 all are as small."""
 _STYLE: dict[Any, Any] = {
     "font.family": "DejaVu Sans",
     "font.size": 8,
@@ -103,6 +105,50 @@ def curves(
             _focus(axes, lines)
         figure.axes[0].legend()
         _save(figure, path, {"wspace": 0.28})
+
+
+def drift(
+    path: Path,
+    bars: Sequence[tuple[str, float, float | None, float | None]],
+    significance: float,
+    psi: float,
+    typical: Images,
+    strange: Images,
+    columns: int = 12,
+) -> None:
+    """Draw tests as bars over their limits, and images of the reference beside strange ones.
+
+    ``bars`` are (name, adjusted p-value, psi, psi of the anchor); without psi there is none.
+    """
+    places, names = np.arange(len(bars)), [name for name, *_ in bars]
+    decades = [-np.log10(max(p, 10.0**-_DECADES)) for _, p, *_ in bars]
+    colours = [TRAIN if p > significance else VALIDATION for _, p, *_ in bars]
+    far, usual = (np.array([each[at] for each in bars], float) for at in (2, 3))  # None is nan
+    tiles = -(-max(len(typical), len(strange)) // columns) * _TILE_INCHES
+    with rc_context(_STYLE):
+        figure = Figure((2 * columns * _TILE_INCHES, 4.2 + tiles))
+        grid = figure.add_gridspec(4, 2, height_ratios=(1.4, 1.4, 0.4, tiles), wspace=0.04)
+        upper, lower = (figure.add_subplot(grid[row, :]) for row in (0, 1))
+        _limited(upper, decades, colours, -np.log10(significance))
+        upper.set_title(
+            f"-log10 of the adjusted p-value; above the line, {significance:g}: drifted"
+        )
+        upper.set_xticks(places, [""] * len(names))
+        _limited(lower, far, colours, psi)
+        lower.plot(places, usual, ls="", marker="_", color=_INK, label="halves of the reference")
+        lower.set_title(f"Population stability index; above the line, {psi:g}: far")
+        lower.set_xticks(places, names, rotation=90, fontsize=6)
+        lower.legend()
+        shown = {"Reference, by chance": typical, "Recent, the strangest": strange}
+        for place, (title, images) in enumerate(shown.items()):
+            _show(figure.add_subplot(grid[3, place]), images, columns, title)
+        _save(figure, path, {"hspace": 0.3})
+
+
+def _limited(axes: Axes, values: npt.ArrayLike, colours: Sequence[str], limit: float) -> None:
+    axes.bar(np.arange(len(colours)), values, color=colours)
+    axes.axhline(limit, color=_INK, linewidth=0.8, ls="--")
+    axes.set_xlim(-0.7, len(colours) - 0.3)
 
 
 def tile(images: Images, columns: int) -> Images:
