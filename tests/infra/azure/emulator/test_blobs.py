@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import time
@@ -128,12 +129,15 @@ def _azurite(folder: Path) -> Iterator[str]:
     ]  # fmt: skip
     environment = {**os.environ, "AZURITE_ACCOUNTS": f"example:{_KEY}",
                    "npm_config_cache": str(CACHE / "npm"), "npm_config_audit": "false"}  # fmt: skip
-    with locked("npm"), subprocess.Popen(command, cwd=folder, env=environment) as process:
+    with (
+        locked("npm"),
+        subprocess.Popen(command, cwd=folder, env=environment, start_new_session=True) as process,
+    ):
         try:
             _wait_for(port, process)
             yield f"http://127.0.0.1:{port}"
         finally:
-            process.terminate()
+            os.killpg(process.pid, signal.SIGTERM)  # npx ends without the node that it started
 
 
 def _wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
