@@ -90,10 +90,15 @@ def distances(a: Array, b: Array) -> Array:
 
 
 def nearest(rows: Array, among: Array) -> Array:
-    """Distance from each row to its nearest one ``among``."""
+    """Distance from each row to its nearest one ``among``: exactly 0 where it is the same."""
     step = max(1, _BLOCK // len(among))
-    blocks = range(0, len(rows), step)
-    return np.concatenate([distances(rows[i : i + step], among).min(1) for i in blocks])
+    blocks = (rows[i : i + step] for i in range(0, len(rows), step))
+    return np.concatenate([_apart(block, among) for block in blocks])
+
+
+def _apart(rows: Array, among: Array) -> Array:
+    found: Array = np.linalg.norm(rows - among[distances(rows, among).argmin(1)], axis=1)
+    return found
 
 
 def _radii(rows: Array, k: int) -> Array:
