@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple
 
 from infra.cloud.store import Store
-from infra.errors import InputError, ProviderError, short
+from infra.errors import InputError, short
 from infra.history import read_plan
 from infra.plan import Plan, RunRef
 
@@ -31,11 +31,11 @@ class Attempt(NamedTuple):
 
     @property
     def plan(self) -> Plan:
-        """The plan of the run. Raises ProviderError where a record is of another version."""
+        """The plan of the run. Raises InputError where a record is of another version."""
         try:
             return read_plan(self.request["plan"])
         except (KeyError, ValueError) as error:
-            raise ProviderError(f"what is kept of {self.run_id} cannot be read: {error}") from None
+            raise InputError(f"what is kept of {self.run_id} cannot be read: {error}") from None
 
 
 class Records:
@@ -109,7 +109,7 @@ class Records:
         try:
             return json.loads(self._store.get(key) or b"")
         except ValueError:
-            raise ProviderError(f"{self._store.uri(key)} is not what was put there") from None
+            raise InputError(f"{self._store.uri(key)} is not what was put there") from None
 
     def _write(self, run_id: str, number: int, name: str, data: Any, *, once: bool = False) -> None:
         content = json.dumps(data, indent=1).encode()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from infra.cloud.records import Attempt, Records
-from infra.errors import InputError, ProviderError
+from infra.errors import InputError
 from infra.plan import Plan, RunRef, to_data
 from tests.infra.cloud.storing import Memory
 
@@ -57,12 +57,12 @@ def test_an_unknown_run_is_told_with_where_it_was_looked_for() -> None:
 def test_a_damaged_record_is_told_by_its_address(content: bytes) -> None:
     store = Memory()
     store.put("trefoil/records/r-1/0001/request.json", content)
-    with pytest.raises(ProviderError, match=r"mem://bucket/trefoil/records/r-1/0001/request.json"):
+    with pytest.raises(InputError, match=r"mem://bucket/trefoil/records/r-1/0001/request.json"):
         Records(store, "trefoil").newest("r-1")
 
 
 def test_the_plan_is_read_back() -> None:
     plan = Plan("some", ())
     assert Attempt("r-1", 1, {"plan": to_data(plan)}).plan == plan
-    with pytest.raises(ProviderError, match="r-1"):
+    with pytest.raises(InputError, match="r-1"):
         _ = Attempt("r-1", 1, {"plan": {"is": "Plan", "colour": "blue"}}).plan
