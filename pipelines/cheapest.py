@@ -13,8 +13,9 @@ from __future__ import annotations
 
 import argparse
 import math
-from collections.abc import Callable, Iterator, Mapping
-from typing import NamedTuple, TypeAlias
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple, Protocol, TypeAlias, TypeVar
 
 from infra import machines, prices
 from infra import provider as providers
@@ -44,6 +45,21 @@ class Offer(NamedTuple):
     why_not: str = ""
 
 
+class Ended(Protocol):
+    """What was done at a place, as far as it says whether another is asked."""
+
+    @property
+    def result(self) -> Result | None:
+        """What a run came to; None where none was made."""
+
+    @property
+    def last(self) -> Event:
+        """Its last event."""
+
+
+E = TypeVar("E", bound=Ended)
+
+
 def places() -> list[str]:
     """The places that rent machines by the hour."""
     return [name for name in providers.names() if name in machines.places()]
@@ -54,7 +70,7 @@ def offers(arguments: argparse.Namespace, event: Asked = None) -> list[Offer]:
 
     Raises InputError where none is left. ``event`` is that of ``prepare``.
     """
-    asked = [_offer(_at(arguments, place), event) for place in places()]
+    asked = [_offer(at(arguments, place), event) for place in places()]
     found = sorted(asked, key=lambda each: (bool(each.why_not), each.usd, each.place))
     if found and not found[0].why_not:
         return found
@@ -79,19 +95,34 @@ def told(found: list[Offer]) -> Iterator[str]:
             yield f"{each.place}: {prices.told(each.place, each.prepared.settings.region)}"
 
 
-def chosen(arguments: argparse.Namespace, event: Asked = None) -> Prepared:
-    """The request for the cheapest place; the choice is told on stderr. Raises as ``offers``."""
+def able(arguments: argparse.Namespace, event: Asked = None) -> list[Prepared]:
+    """The request for each place that is not left out, the cheapest first.
+
+    The choice is told on stderr. Raises as ``offers``.
+    """
     found = offers(arguments, event)
     for line in told(found):
         cli.say(line)
-    assert found[0].prepared is not None  # noqa: S101  for mypy
-    return found[0].prepared
+    return [each.prepared for each in found if each.prepared]
+
+
+def home(arguments: argparse.Namespace) -> Path:
+    """The person's workspace, by the first place whose settings can be read. Raises InputError."""
+    from pipelines.where import where
+
+    refusals: list[TrefoilError] = []
+    for place in places():
+        try:
+            return where(at(arguments, place)).home
+        except (InputError, UnsupportedError) as error:
+            refusals.append(error)
+    raise refusals[0]
 
 
 def sent(arguments: argparse.Namespace) -> str:
     """The place that a run was sent to, the newest where none is named. Raises InputError."""
     wanted = getattr(arguments, "run", None)
-    lines = [line for place in places() for line in _lines(_at(arguments, place))]
+    lines = [line for place in places() for line in _lines(at(arguments, place))]
     lines = [line for line in lines if wanted in (None, line.run_id)]
     if not lines:
         raise InputError(
@@ -106,35 +137,44 @@ def run(arguments: argparse.Namespace) -> int:
 
     A run of the same plan that goes on somewhere is gone on with there, whatever it costs.
     """
-    from pipelines.run import reached
     from pipelines.watch import finish, present
 
-    found = offers(arguments)
-    for line in told(found):
-        cli.say(line)
-    able = _open_first([each for each in found if each.prepared])
-    for at, each in enumerate(able):
-        assert each.prepared is not None  # noqa: S101  for mypy
-        rest = able[at + 1 :]
-        scenario = arguments.rehearse and (arguments.rehearse if at == 0 else PLAIN)
-        here = _at(arguments, each.place, rehearse=scenario)
-        with reached(each.prepared, here) as there:
+    ended = through(_open_first(able(arguments)), arguments, lambda there, _: finish(there))
+    return present(ended, arguments)
+
+
+def through(
+    places: Sequence[Prepared],
+    arguments: argparse.Namespace,
+    do: Callable[[Prepared, argparse.Namespace], E],
+) -> E:
+    """Do it at the first place, then at the next where that has no machine. Raises TrefoilError.
+
+    ``do`` is given the place once it is reached, and the command as it would be for that place.
+    """
+    from pipelines.run import reached
+
+    for number, each in enumerate(places):
+        rest = places[number + 1 :]
+        scenario = arguments.rehearse and (arguments.rehearse if number == 0 else PLAIN)
+        here = at(arguments, each.provider.name, rehearse=scenario)
+        with reached(each, here) as there:
             try:
-                result, last = finish(there)
+                ended = do(there, here)
             except ELSEWHERE as error:
                 if not rest or not _ended(there, error):
                     raise
                 why = str(error)
             else:
-                if not rest or not _goes_elsewhere(there, here, result, last):
-                    return present(result, last, here)
-                why = last.message
-        cli.say(f"not on {each.place}: {why}")
-        cli.say(f"that run has ended; going on with {rest[0].place}, the next cheapest")
+                if not rest or not _goes_elsewhere(there, here, ended):
+                    return ended
+                why = ended.last.message
+        cli.say(f"not on {each.provider.name}: {why}")
+        cli.say(f"that run has ended; going on with {rest[0].provider.name}, the next cheapest")
     raise AssertionError("the last place returns or raises")
 
 
-def _at(arguments: argparse.Namespace, place: str, **more: object) -> argparse.Namespace:
+def at(arguments: argparse.Namespace, place: str, **more: object) -> argparse.Namespace:
     """The same command for one place."""
     return argparse.Namespace(**{**vars(arguments), "provider": place, **more})
 
@@ -166,15 +206,14 @@ def _rented(uses: Mapping[str, Use]) -> str:
     return ", ".join(f"{machine} ({', '.join(names)})" for machine, names in steps.items())
 
 
-def _open_first(able: list[Offer]) -> list[Offer]:
-    """The offers, before them that of a place where a run of the same plan goes on."""
+def _open_first(able: list[Prepared]) -> list[Prepared]:
+    """The requests, before them that for a place where a run of the same plan goes on."""
     for each in able:
-        assert each.prepared is not None  # noqa: S101  for mypy
-        ledger, digest = Ledger(each.prepared.workspace), each.prepared.digest
-        lines = [one for one in ledger.lines(containing=digest) if one.provider == each.place]
+        ledger, name = Ledger(each.workspace), each.provider.name
+        lines = [one for one in ledger.lines(containing=each.digest) if one.provider == name]
         if lines and lines[-1].step != "finished":
             if each is not able[0]:
-                cli.say(f"{lines[-1].run_id} was sent to {each.place} before; going on with it")
+                cli.say(f"{lines[-1].run_id} was sent to {name} before; going on with it")
             return [each, *(one for one in able if one is not each)]
     return able
 
@@ -190,18 +229,17 @@ def _lines(arguments: argparse.Namespace) -> list[Line]:
     return [line for line in Ledger(workspace).lines() if line.provider == arguments.provider]
 
 
-def _goes_elsewhere(
-    there: Prepared, arguments: argparse.Namespace, result: Result, last: Event
-) -> bool:
+def _goes_elsewhere(there: Prepared, arguments: argparse.Namespace, ended: Ended) -> bool:
     """Whether a run that ended for want of machines may be begun anew at another place.
 
     Not where a step with effects has ended well: it would have them twice.
     """
-    if last.state != "failed" or last.error not in _NAMES:
+    result, last = ended.result, ended.last
+    if result is None or last.state != "failed" or last.error not in _NAMES:
         return False
     plan = there.request.plan
     if arguments.no_cache:  # by which every step looks as if it had effects
-        plan = prepare(_at(arguments, arguments.provider, no_cache=False)).request.plan
+        plan = prepare(at(arguments, arguments.provider, no_cache=False)).request.plan
     lasting = {step.name for step in plan.steps if not step.cache and not step.always}
     done = [each.step for each in result.steps if each.state in DONE and each.step in lasting]
     if done:

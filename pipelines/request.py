@@ -49,9 +49,9 @@ def prepare(arguments: argparse.Namespace, event: Callable[[Plan], str] | None =
     ``event`` says, where one asks for the run, what its key is for the plan.
     """
     if arguments.provider == CHEAPEST:
-        from pipelines.cheapest import chosen
+        from pipelines.cheapest import able
 
-        return chosen(arguments, event)
+        return able(arguments, event)[0]
     rehearsed = getattr(arguments, "rehearse", None)  # its stand-in has the runner
     here = where(arguments, {} if rehearsed else {"runner": arguments.runner})
     place, own = here.provider, here.own

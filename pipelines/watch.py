@@ -6,7 +6,7 @@ import argparse
 import contextlib
 import functools
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from infra.errors import unwritable
 from infra.plan import FINAL, Event, RunRef
@@ -21,18 +21,25 @@ from pipelines.result import Result, collect, tell
 from pipelines.tracking import sending
 
 
+class Finished(NamedTuple):
+    """What a run came to, and its last event."""
+
+    result: Result
+    last: Event
+
+
 def launch(prepared: Prepared, arguments: argparse.Namespace) -> int:
     """Submit, follow to the end, tell the result; returns the exit code."""
-    return present(*finish(prepared), arguments)
+    return present(finish(prepared), arguments)
 
 
-def present(result: Result, last: Event, arguments: argparse.Namespace) -> int:
+def present(finished: Finished, arguments: argparse.Namespace) -> int:
     """Tell what a run came to; returns the exit code."""
     if arguments.json:
-        cli.answer(result.data())
+        cli.answer(finished.result.data())
     else:
-        tell(result)
-    return exit_code(result, last, arguments.require_gate)
+        tell(finished.result)
+    return exit_code(finished.result, finished.last, arguments.require_gate)
 
 
 def give_up(prepared: Prepared, last: Event) -> None:
@@ -40,8 +47,8 @@ def give_up(prepared: Prepared, last: Event) -> None:
     _note(prepared, "finished", last)
 
 
-def finish(prepared: Prepared) -> tuple[Result, Event]:
-    """Submit and follow to the end; what it came to, and the last event."""
+def finish(prepared: Prepared) -> Finished:
+    """Submit and follow to the end."""
     _note(prepared, "intent")
     context = functools.cache(lambda: _context(prepared))
     run = prepared.provider.submit(prepared.request, prepared.settings, context)
@@ -58,7 +65,7 @@ def finish(prepared: Prepared) -> tuple[Result, Event]:
     if last.state in FINAL:
         _note(prepared, "finished", last)
     _close_tracking(_spool(prepared), last)
-    return collect(prepared, run, last), last
+    return Finished(collect(prepared, run, last), last)
 
 
 def _context(prepared: Prepared) -> dict[str, str]:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator
+from pathlib import Path
 from typing import NamedTuple
 
 from infra import ir
 from infra.errors import InputError
 from infra.plan import as_text
-from pipelines import compile
+from pipelines import cheapest, compile
 from pipelines.data.pins import Pin, pin_of, verified
+from pipelines.flags import CHEAPEST
 from pipelines.retrain import pushes
 from pipelines.retrain.pushes import Change
 from pipelines.retrain.trigger import Trigger
@@ -45,11 +47,11 @@ def wanted(trigger: Trigger, arguments: argparse.Namespace) -> Iterator[Wanted]:
         yield Wanted(arguments, why or f"it changed no pin{which}", needless=True)
     for change in found:
         if not change.matters or change.pin is None:
-            yield Wanted(arguments, change.words(), (str(change.file),), needless=True)
+            yield Wanted(arguments, change.words(), (change.name,), needless=True)
             continue
         given = _with(arguments, data=_word(change.pin))
         _fetch(change.pin, given)
-        yield Wanted(given, change.words(), (str(change.file), change.pin.md5))
+        yield Wanted(given, change.words(), (change.name, change.pin.md5))
 
 
 def _require_own(trigger: Trigger, arguments: argparse.Namespace) -> None:
@@ -59,7 +61,7 @@ def _require_own(trigger: Trigger, arguments: argparse.Namespace) -> None:
     """
     if not trigger.params:
         return
-    declared = ir.declared(compile.load(arguments.pipeline, where(arguments).home))
+    declared = ir.declared(compile.load(arguments.pipeline, _home(arguments)))
     for name in sorted(trigger.params.keys() & declared.keys() - _OWN):
         raise InputError(
             f"an event may not set {name}: only the recipe's own settings, and the seed"
@@ -87,6 +89,11 @@ def _merged(trigger: Trigger, arguments: argparse.Namespace) -> argparse.Namespa
         _fetch(pin, given)
         given.data = _word(pin) if trigger.data else given.data
     return given
+
+
+def _home(arguments: argparse.Namespace) -> Path:
+    """The person's workspace; where the provider is the cheapest, nothing was sent to one yet."""
+    return cheapest.home(arguments) if arguments.provider == CHEAPEST else where(arguments).home
 
 
 def _with(arguments: argparse.Namespace, **changed: object) -> argparse.Namespace:

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from infra.plan import FINAL, Event, Json, Plan, RunRef
-from pipelines import cli
+from pipelines import cheapest, cli
+from pipelines.flags import CHEAPEST
 from pipelines.request import Prepared, prepare
 from pipelines.result import Result, collect, tell
 from pipelines.retrain import past
@@ -25,8 +26,8 @@ class Outcome(NamedTuple):
     """What became of an event for one model; ``decision`` is retrain or skip.
 
     ``run`` is the run that it made, or the one that makes another needless; ``result`` what its
-    own came to. ``request`` is what a dry run would send. ``told`` where its reason was said
-    before the training.
+    own came to, and ``last`` the event that it ended with. ``request`` is what a dry run would
+    send. ``told`` where its reason was said before the training.
     """
 
     decision: str
@@ -35,6 +36,7 @@ class Outcome(NamedTuple):
     model: str = ""
     run: str = ""
     result: Result | None = None
+    last: Event = Event("", "waiting")
     request: Json = None
     code: int = cli.DONE
     told: bool = False
@@ -73,41 +75,85 @@ def outcomes(trigger: Trigger, arguments: argparse.Namespace) -> Iterator[Outcom
     What is wrong with any of them is found before the first is trained.
     """
     asked = [(each, _prepared(trigger, each)) for each in wanted(trigger, arguments)]
-    for each, prepared in asked:
-        if prepared is None:
+    for each, places in asked:
+        if not places:
             yield Outcome("skip", each.reason, trigger.key(*each.content))
+        elif arguments.dry_run:
+            yield _dry(each, places[0])
         else:
-            yield _decided(trigger, each, prepared)
+            yield _decided(trigger, each, places)
 
 
-def _prepared(trigger: Trigger, asked: Wanted) -> Prepared | None:
-    """The run that is asked for, called by the event; None where none is."""
+def _prepared(trigger: Trigger, asked: Wanted) -> list[Prepared]:
+    """The run that is asked for, called by the event, for each place that may have it.
+
+    The place that is asked first is the first. None where no run is asked for.
+    """
     if asked.needless:
-        return None
+        return []
 
     def key(plan: Plan) -> str:
         return trigger.key(*asked.content, past.model(plan))
 
-    return prepare(asked.arguments, key)._replace(cause=asked.reason)
-
-
-def _decided(trigger: Trigger, asked: Wanted, prepared: Prepared) -> Outcome:
-    """Decide for one model, and train it."""
     arguments = asked.arguments
-    run, model = prepared.request.run_id, past.model(prepared.request.plan)
-    outcome = Outcome("retrain", asked.reason, prepared.event, model, run)
-    if arguments.dry_run:
-        words = f"{asked.reason}; a dry run does not ask what ran before"
-        return outcome._replace(reason=words, request=shown(prepared.request))
-    with reached(prepared, arguments) as there:
+    several = arguments.provider == CHEAPEST
+    places = cheapest.able(arguments, key) if several else [prepare(arguments, key)]
+    return [each._replace(cause=asked.reason) for each in places]
+
+
+def _outcome(asked: Wanted, prepared: Prepared) -> Outcome:
+    request = prepared.request
+    model = past.model(request.plan)
+    return Outcome("retrain", asked.reason, prepared.event, model, request.run_id)
+
+
+def _dry(asked: Wanted, prepared: Prepared) -> Outcome:
+    words = f"{asked.reason}; a dry run does not ask what ran before"
+    return _outcome(asked, prepared)._replace(reason=words, request=shown(prepared.request))
+
+
+def _decided(trigger: Trigger, asked: Wanted, places: list[Prepared]) -> Outcome:
+    """Decide for one model, and train it, elsewhere too where a place has no machine for it."""
+    places, lasts = _looked_at(places, asked.arguments)
+    retraining: list[Outcome] = []
+
+    def do(there: Prepared, here: argparse.Namespace) -> Outcome:
+        if retraining:  # at another place, by the same decision
+            return _trained(retraining[0]._replace(told=True), there, here)
+        outcome = _outcome(asked, there)
         if made := past.made(there):
-            return _again(outcome, there, made, arguments)
-        before = past.last(there)
-        reason, needless = _compared(trigger, asked.reason, there, before, arguments.max_age)
+            return _again(outcome, there, made, here)
+        before = _newest([past.last(there), *lasts])
+        reason, needless = _compared(trigger, asked.reason, there, before, here.max_age)
         outcome = outcome._replace(reason=reason)
         if before and needless:
             return outcome._replace(decision="skip", run=before.run.run_id)
-        return _trained(outcome, there._replace(cause=reason), arguments)
+        retraining.append(outcome)
+        return _trained(outcome, there._replace(cause=reason), here)
+
+    return cheapest.through(places, asked.arguments, do)
+
+
+def _looked_at(
+    places: list[Prepared], arguments: argparse.Namespace
+) -> tuple[list[Prepared], list[Past | None]]:
+    """The places, that where this event made a run as the first, and what ran last at the others.
+
+    Prices change from day to day, and a run may have gone on elsewhere: so all are asked.
+    """
+    lasts: list[Past | None] = []
+    for each in reversed(places[1:]):  # one that was gone on to has what the one before had not
+        with reached(each, cheapest.at(arguments, each.provider.name)) as there:
+            if past.made(there):
+                return [each, *(one for one in places if one is not each)], lasts
+            lasts.append(past.last(there))
+    return places, lasts
+
+
+def _newest(found: list[Past | None]) -> Past | None:
+    """What goes on, else what ended last."""
+    runs = [each for each in found if each]
+    return max(runs, key=lambda each: (each.state not in FINAL, each.ended or 0.0), default=None)
 
 
 def _compared(
@@ -173,7 +219,9 @@ def _again(
 
 
 def _trained(outcome: Outcome, prepared: Prepared, arguments: argparse.Namespace) -> Outcome:
-    (cli.say if arguments.json else cli.tell)(outcome.words())
+    if not outcome.told:
+        (cli.say if arguments.json else cli.tell)(outcome.words())
     result, last = finish(prepared)
     code = exit_code(result, last, arguments.require_gate)
-    return outcome._replace(result=result, code=code, told=True)
+    run = prepared.request.run_id
+    return outcome._replace(result=result, last=last, code=code, told=True, run=run)

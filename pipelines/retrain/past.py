@@ -7,10 +7,11 @@ import subprocess
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from infra.errors import InputError, TrefoilError
+from infra.errors import InputError
 from infra.history import commits
 from infra.images.catalogue import CONTENTS
 from infra.plan import FINAL, Plan, RunRef, State, as_text
+from pipelines import cli
 from pipelines.request import Prepared
 
 _SHOWN = 3
@@ -35,7 +36,10 @@ def made(prepared: Prepared) -> RunRef | None:
 
 
 def last(prepared: Prepared) -> Past | None:
-    """The newest run of this model that succeeded, or that goes on by the same plan."""
+    """The newest run of this model that succeeded, or that goes on by the same plan.
+
+    Raises TrefoilError where the place does not answer: then nobody knows, and nothing is trained.
+    """
     return next(_runs(prepared), None)
 
 
@@ -49,8 +53,9 @@ def _runs(prepared: Prepared) -> Iterator[Past]:
             if state != "succeeded" and (state in FINAL or not _same_plan(run, prepared)):
                 continue
             history = place.history(run, own)
-        except TrefoilError:
-            continue  # what is left of it cannot be read, so it is not known to have succeeded
+        except InputError as error:  # removed meanwhile, or damaged: nothing says it succeeded
+            cli.say(f"note: {run.run_id} does not count as a run before: {error}")
+            continue
         if history.plan is None or model(history.plan) != model(plan):
             continue
         told = [moment.at for moment in history.moments if moment.at is not None]

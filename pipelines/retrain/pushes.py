@@ -8,6 +8,7 @@ what the last run learnt from.
 
 from __future__ import annotations
 
+import os
 import subprocess
 from pathlib import Path
 from typing import NamedTuple
@@ -20,25 +21,26 @@ from pipelines.retrain.trigger import Trigger
 class Change(NamedTuple):
     """A pin that a push changed, or may have.
 
-    ``was`` is the MD5 before, empty where it was not pinned, None where nobody knows. ``pin`` is
-    None where it was deleted.
+    ``name`` is what the repository calls its file, from wherever one looks; ``was`` the MD5 before,
+    empty where it was not pinned, None where nobody knows. ``pin`` is None where it was deleted.
     """
 
     file: Path
+    name: str
     was: str | None
     pin: Pin | None
 
     def words(self) -> str:
         """What became of it."""
         if self.pin is None:
-            return f"{self.file} was deleted: there is nothing to learn from"
+            return f"{self.name} was deleted: there is nothing to learn from"
         if self.was is None:
-            return f"{self.file} pins {self.pin.md5}, and what it was before cannot be seen here"
+            return f"{self.name} pins {self.pin.md5}, and what it was before cannot be seen here"
         if not self.was:
-            return f"{self.file} is new: {self.pin.md5}"
+            return f"{self.name} is new: {self.pin.md5}"
         if self.was == self.pin.md5:
-            return f"{self.file} pins what it pinned before, {self.was}"
-        return f"{self.file} changed from {self.was} to {self.pin.md5}"
+            return f"{self.name} pins what it pinned before, {self.was}"
+        return f"{self.name} changed from {self.was} to {self.pin.md5}"
 
     @property
     def matters(self) -> bool:
@@ -58,24 +60,41 @@ def changes(trigger: Trigger) -> list[Change]:
     """The pins that a push changed, or may have. Raises InputError where one is damaged."""
     before, after = trigger.before, trigger.after
     if not (before and _has(before) and _has(after)):
-        return [Change(pin.file, None, pin) for pin in map(_here, sorted(DATA.glob("*.dvc")))]
-    names = _git("diff", "--name-only", "--no-renames", "-z", before, after, "--", "*.dvc") or ""
-    return [_change(Path(name), before, after) for name in names.split("\0") if name]
+        pins = map(_here, sorted(_data().glob("*.dvc")))
+        return [Change(pin.file, _named(pin.file), None, pin) for pin in pins]
+    words = ("diff", "--name-only", "--no-renames", "-z", before, after, "--", ":(top)*.dvc")
+    return [_change(name, before, after) for name in (_git(*words) or "").split("\0") if name]
 
 
-def _change(file: Path, before: str, after: str) -> Change:
-    old, new = (_git("show", f"{commit}:{file}") for commit in (before, after))
+def _change(name: str, before: str, after: str) -> Change:
+    old, new = (_git("show", f"{commit}:{name}") for commit in (before, after))
+    file = Path(os.path.relpath(_top() / name))
     was = _was(old, file) if old is not None else ""
     if new is None:
-        return Change(file, was, None)
+        return Change(file, name, was, None)
     pushed = parse(new, file)
     here = _here(file) if file.is_file() else None
     if here != pushed:
         raise InputError(
-            f"the push has {file} at {pushed.md5}, and this checkout "
+            f"the push has {name} at {pushed.md5}, and this checkout "
             f"{f'at {here.md5}' if here else 'has none'}: check out {after}"
         )
-    return Change(file, was, pushed)
+    return Change(file, name, was, pushed)
+
+
+def _top() -> Path:
+    """The way from here to the top of the repository."""
+    return Path((_git("rev-parse", "--show-cdup") or "").rstrip())
+
+
+def _data() -> Path:
+    """Where pins lie: here, else at the top of the repository."""
+    return DATA if DATA.is_dir() else Path(os.path.relpath(_top() / DATA))
+
+
+def _named(file: Path) -> str:
+    """What the repository calls a file."""
+    return os.path.normpath(f"{(_git('rev-parse', '--show-prefix') or '').rstrip()}{file}")
 
 
 def _was(text: str, file: Path) -> str:

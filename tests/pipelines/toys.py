@@ -12,6 +12,7 @@ import pytest
 from infra import machines
 from infra import provider as providers
 from infra.errors import InputError, SettingsError
+from infra.history import History, Moment
 from infra.plan import Event, Plan, Request, RunRef, Status
 from infra.prices import Use, ceiling
 from infra.provider import Provider
@@ -48,6 +49,7 @@ class Toy:
         self.lost: Exception | None = None
         self.known: list[RunRef] = []  # each that submit was asked for
         self.ends: list[Event] = [Event("", "succeeded")]
+        self.at = 0.0  # when that was
 
     def modules(self) -> Iterator[ModuleType]:
         """As ``infra`` would find them."""
@@ -69,6 +71,7 @@ class Toy:
                 "submit": self._submit, "follow": lambda *_: iter(self.ends), "reap": self._reap,
                 "status": lambda run, _: Status(run, self.ends[-1].state, self._steps()),
                 "outputs": lambda *_: {}, "list_runs": lambda _: self.known,
+                "history": self._history,
             }  # fmt: skip
         return {"PROVIDER": Provider(self.name, "a toy", ToySettings, {"multi-node": "a toy"})}
 
@@ -98,6 +101,10 @@ class Toy:
             raise InputError("nobody asked for that")
         self.reaped.append(run.run_id)
         return []
+
+    def _history(self, run: RunRef, _settings: Any) -> History:
+        plan = next(each.plan for each in self.sent if each.run_id == run.run_id)
+        return History(plan, tuple(Moment(event, self.at) for event in self.ends))
 
     def _steps(self) -> dict[str, Event]:
         return {event.step: event for event in self.ends if event.step}

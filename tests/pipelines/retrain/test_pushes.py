@@ -6,6 +6,9 @@ import json
 
 import pytest
 
+from infra.errors import CredentialsError, InputError, ProviderError
+from infra.local import LocalSettings, client
+from infra.plan import RunRef, Status
 from pipelines import __main__ as verbs
 from tests.pipelines.retrain.ground import (
     NONE,
@@ -283,3 +286,81 @@ def test_a_run_that_cannot_be_read_is_not_taken_for_one_that_succeeded(
     (run / "request.json").write_text("{")
     again = repository.push(NONE, repository.commit())
     assert again.found["decision"] == "retrain"
+    assert first.found["run_id"] in repository.runs()
+
+
+def test_a_run_that_is_gone_is_told_and_does_not_count(
+    repository: Repository, pushed: tuple[str, str, str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As one that is removed by somebody else between the list and the look."""
+    first = repository.push(*pushed[:2])
+
+    def gone(run: RunRef, settings: LocalSettings) -> Status:
+        if run.run_id == first.found["run_id"]:
+            raise InputError("there is no such run")
+        return status(run, settings)
+
+    status = client.status
+    monkeypatch.setattr(client, "status", gone)
+    again = repository.push(NONE, repository.commit())
+    assert again.found["decision"] == "retrain"
+    told = f"{first.found['run_id']} does not count as a run before: there is no such run"
+    assert told in again.said
+
+
+@pytest.mark.parametrize("verb", ["list_runs", "status", "history"])
+@pytest.mark.parametrize(
+    ("error", "code"), [(ProviderError("no answer"), 1), (CredentialsError("who are you"), 2)]
+)
+def test_a_place_that_does_not_answer_gets_no_second_run(
+    repository: Repository, pushed: tuple[str, str, str, str], verb: str, error: Exception,
+    code: int, monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    """What is not known is no reason to train, and to pay, again."""
+    first = repository.push(*pushed[:2])
+
+    def silent(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(f"infra.local.client.{verb}", silent)
+    again = repository.push(NONE, repository.commit())
+    assert (again.code, again.found) == (code, {"error": str(error), "exit_code": code})
+    assert repository.runs() == [first.found["run_id"]]
+
+
+@pytest.mark.parametrize("place", ["data", "docs", "deeper/down"])
+def test_a_push_is_the_same_event_from_anywhere_in_the_repository(
+    repository: Repository, pushed: tuple[str, str, str, str], place: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    """Git tells files from the top; looked for from here they would be missing, or not looked for.
+
+    A key that went by where one stands would train the same push once more.
+    """
+    here = repository.place / place
+    here.mkdir(parents=True, exist_ok=True)
+    monkeypatch.chdir(here)
+    done = repository.push(*pushed[:2])
+    assert (done.code, done.found.get("state")) == (0, "succeeded"), done.found
+    assert f"data/cats.dvc changed from {pushed[2]} to {pushed[3]}" in done.found["reason"]
+    unknown = repository.push(NONE, pushed[1])
+    assert unknown.found["run_id"] == done.found["run_id"], "of the pins here, one by one"
+    monkeypatch.chdir(repository.place)
+    again = repository.push(*pushed[:2])
+    assert again.found["event"] == done.found["event"]
+    assert repository.runs() == [done.found["run_id"]]
+
+
+def test_a_project_below_the_top_of_a_repository_is_asked_for_its_own_pins(
+    repository: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where Trefoil is a folder among others, as from a shallow clone."""
+    below = repository.place / "below"
+    (below / "data").mkdir(parents=True)
+    repository.pin("dogs", "dogs")
+    for name in ("dogs", "dogs.dvc"):
+        (repository.place / "data" / name).rename(below / "data" / name)
+    monkeypatch.chdir(below)
+    done = repository.push(NONE, repository.commit())
+    assert (done.code, done.found["model_name"]) == (0, "dogs-vae"), done.found
+    assert done.found["reason"].startswith("below/data/dogs.dvc pins ")
