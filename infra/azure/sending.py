@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import json
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -21,10 +22,13 @@ from infra.cloud.looking import Look, kept
 from infra.cloud.problems import refuse
 from infra.cloud.records import Attempt, Records
 from infra.cloud.store import Store
+from infra.errors import ProviderError, TrefoilError
 from infra.plan import Request, to_data
 from infra.redaction import redacted
 
 _BROKEN = ("failed", "cancelled")
+_LOOKS, _PAUSE = 3, 1.0
+"""How often a job whose answer was lost is looked for, and the seconds between two looks."""
 
 
 def send(azure: Azure, request: Request, settings: AzureSettings) -> Attempt:
@@ -58,15 +62,38 @@ def check(request: Request) -> None:
 
 
 def start(azure: Azure, document: Document) -> None:
-    """Start the job of a document, unless there is one of its name: that is the same."""
+    """Start the job of a document, unless there is one of its name: that is the same.
+
+    Raises TrefoilError where there is none after that either.
+    """
     name = document["name"]
-    if azure.run(name) is None:
+    if azure.run(name) is not None:
+        return
+    try:
         azure.ask(f"start the job {name}", lambda: azure.ml.jobs.create_or_update(loaded(document)))
+    except TrefoilError as error:
+        if not _there(azure, name, error):
+            raise
 
 
 def loaded(document: Document) -> Any:
     """A document as azure-ai-ml has it."""
     return azure_ai_ml().load_job(io.StringIO(json.dumps(document)))
+
+
+def _there(azure: Azure, name: str, error: TrefoilError) -> bool:
+    """Whether a job is there after all.
+
+    Of two commands one is refused; and where no answer came, Azure may still be making it.
+    """
+    for looks in range(_LOOKS if isinstance(error, ProviderError) else 1):
+        time.sleep(_PAUSE if looks else 0.0)
+        try:
+            if azure.run(name) is not None:
+                return True
+        except TrefoilError:  # what was told first says more
+            return False
+    return False
 
 
 def _environment(azure: Azure, document: Document) -> None:

@@ -331,6 +331,27 @@ def test_a_service_that_fails_for_a_while_fails_no_run(
         assert stood.started() == ["r-1", "r-1-last"]
 
 
+@pytest.mark.parametrize("error", ["UserError", "AuthorizationFailed"])
+def test_a_job_that_is_there_is_attached_to_whatever_the_second_put_is_answered(
+    stages: Stages, tmp_path: Path, error: str
+) -> None:
+    """The first answer is lost, and Azure refuses its repetition: the job runs, and is paid for."""
+    job = {"host": "^management", "method": "PUT", "path": "/jobs/"}
+    with azure(tmp_path, faults=[{**job, "times": 1}, {**job, "error": error}]) as stood:
+        assert stood.ran(stages())[-1].state == "succeeded"
+        assert stood.started() == ["r-1", "r-1-last"]
+        assert len(stood.sent("ARM PUT jobs")) == 3
+
+
+def test_a_job_that_is_refused_and_is_not_there_is_told(stages: Stages, tmp_path: Path) -> None:
+    """Looking once more must not make a success of what Azure did not do."""
+    job = {"host": "^management", "method": "PUT", "path": "/jobs/", "error": "AuthorizationFailed"}
+    with azure(tmp_path, faults=[job]) as stood:
+        with pytest.raises(CredentialsError, match="Azure may not start the job r-1"):
+            stood.submitted(stages())
+        assert stood.started() == []
+
+
 def test_every_step_is_told_however_many_pages_they_fill(
     stages: Stages, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
