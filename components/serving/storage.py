@@ -11,9 +11,10 @@ import os
 import time
 import urllib.parse
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from http.client import HTTPException, IncompleteRead
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from training.errors import InputError
 
@@ -21,7 +22,10 @@ _METADATA = "metadata.google.internal"
 _TOKEN = "/computeMetadata/v1/instance/service-accounts/default/token"  # noqa: S105  a path
 _STORAGE = "https://storage.googleapis.com/storage/v1/b"
 _ATTEMPTS, _PAUSE, _SECONDS = 5, 0.5, 60.0
+_MOMENTARY = (429, 500, 502, 503)
 _CHUNK = 2**20
+
+T = TypeVar("T")
 
 
 def fetch(uri: str, folder: Path) -> Path:
@@ -65,11 +69,14 @@ def _names(bucket: str, prefix: str, token: str) -> Iterator[str]:
 
 
 def _save(url: str, token: str, target: Path) -> None:
-    with _opened(_authorized(url, token)) as answer, target.open("wb") as file:
-        while chunk := answer.read(_CHUNK):
-            file.write(chunk)
+    def save(answer: Any) -> None:
+        with target.open("wb") as file:
+            while chunk := answer.read(_CHUNK):
+                file.write(chunk)
         if answer.length:  # http.client ends a body that broke off as if it were whole
-            raise InputError(f"{url} cannot be read: it broke off")
+            raise IncompleteRead(b"", answer.length)
+
+    _asked(_authorized(url, token), save)
 
 
 def _authorized(url: str, token: str) -> urllib.request.Request:
@@ -77,21 +84,29 @@ def _authorized(url: str, token: str) -> urllib.request.Request:
 
 
 def _read(request: urllib.request.Request) -> bytes:
-    with _opened(request) as answer:
-        found: bytes = answer.read()
-        return found
+    found: bytes = _asked(request, lambda answer: answer.read())
+    return found
 
 
-def _opened(request: urllib.request.Request) -> Any:
-    """The answer to a request, tried again where it fails for a moment. Raises InputError."""
+def _asked(request: urllib.request.Request, take: Callable[[Any], T]) -> T:
+    """What ``take`` makes of the answer, asked for again where it fails or breaks off for a moment.
+
+    Raises InputError.
+    """
     for attempt in range(1, _ATTEMPTS + 1):
         try:
-            return urllib.request.urlopen(request, timeout=_SECONDS)  # noqa: S310
-        except OSError as error:
+            with urllib.request.urlopen(request, timeout=_SECONDS) as answer:  # noqa: S310
+                return take(answer)
+        except (OSError, HTTPException) as error:
             status = getattr(error, "code", None)
-            if attempt == _ATTEMPTS or (status is not None and status not in (429, 500, 502, 503)):
-                reason = getattr(error, "reason", error)
-                told = f"{status} {reason}" if status else reason
-                raise InputError(f"{request.full_url} cannot be read: {told}") from None
+            if attempt == _ATTEMPTS or (status is not None and status not in _MOMENTARY):
+                raise InputError(f"{request.full_url} cannot be read: {_why(error)}") from None
             time.sleep(_PAUSE * attempt)
     raise AssertionError  # the loop returns, or raises
+
+
+def _why(error: Exception) -> str:
+    if isinstance(error, IncompleteRead):
+        return "it broke off"
+    status, reason = getattr(error, "code", None), getattr(error, "reason", None) or error
+    return f"{status} {reason}" if status else str(reason)

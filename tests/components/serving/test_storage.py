@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import json
+import socket
+import struct
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -24,9 +26,10 @@ _TOKEN = "/computeMetadata/v1/instance/service-accounts/default/token"
 def bucket(objects: dict[str, bytes], fails: int = 0) -> Iterator[str]:
     """Cloud Storage and the metadata server at one address; the first ``fails`` calls fail.
 
-    Of what is called ``broken`` only half is sent.
+    Of what is called ``broken`` only half is sent, and of what is called ``shaky`` the first time;
+    where it is called ``reset`` that ends with the connection.
     """
-    left = [fails]
+    left, sent = [fails], set[str]()
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -43,7 +46,11 @@ def bucket(objects: dict[str, bytes], fails: int = 0) -> Iterator[str]:
                 self.reply(200, json.dumps(self.page(parse_qs(parts.query))).encode())
             else:
                 name = unquote(parts.path.rpartition("/o/")[2])
-                self.reply(200, objects[name], 2 if "broken" in name else 1)
+                half = "broken" in name or ("shaky" in name and name not in sent)
+                sent.add(name)
+                self.reply(200, objects[name], 2 if half else 1)
+                if half and "reset" in name:
+                    self.reset()
 
         def page(self, query: dict[str, list[str]]) -> dict[str, object]:
             """One object a page, as a bucket with many would have it."""
@@ -57,6 +64,13 @@ def bucket(objects: dict[str, bytes], fails: int = 0) -> Iterator[str]:
             self.send_header("Content-Length", str(times * len(body)))
             self.end_headers()
             self.wfile.write(body)
+
+        def reset(self) -> None:
+            """Break the connection off, as a machine does that goes away."""
+            self.wfile.flush()
+            now = struct.pack("ii", 1, 0)
+            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, now)
+            self.connection.close()
 
         def log_message(self, *_: object) -> None:
             pass
@@ -99,7 +113,8 @@ def test_a_model_is_served_from_a_bucket(reached: dict[str, bytes], tmp_path: Pa
     [
         ({}, "nothing lies there"),
         ({"m/../../x": b""}, "leads out of it"),
-        ({"m/broken": b"half of it"}, "it broke off"),
+        ({"m/broken": b"half of it"}, "cannot be read: it broke off"),
+        ({"m/broken-reset": b"half of it"}, "cannot be read: .*Connection reset by peer"),
     ],
 )
 def test_what_cannot_be_fetched_is_said_in_a_sentence(
@@ -110,6 +125,16 @@ def test_what_cannot_be_fetched_is_said_in_a_sentence(
     with pytest.raises(InputError, match=words):
         storage.fetch("gs://bucket/m/", tmp_path / "fetched")
     assert not (tmp_path / "x").exists()
+
+
+@pytest.mark.parametrize("name", ["shaky", "shaky-reset"])
+def test_what_breaks_off_is_fetched_again_and_whole(
+    reached: dict[str, bytes], tmp_path: Path, name: str
+) -> None:
+    """Half of the weights would be served, or a lost connection end the container."""
+    reached[f"m/{name}"] = bytes(range(256)) * 10_000
+    found = storage.fetch("gs://bucket/m/", tmp_path / "fetched")
+    assert (found / name).read_bytes() == reached[f"m/{name}"]
 
 
 def test_a_bucket_that_refuses_is_not_asked_again(
