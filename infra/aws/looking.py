@@ -8,7 +8,7 @@ from typing import Any
 from infra.aws import errors
 from infra.aws.described import Job, describe, kind_of, moment
 from infra.aws.session import Aws, Found
-from infra.cloud.looking import Look, Task, concluded, not_reached
+from infra.cloud.looking import Look, Task, concluded, not_reached, unknown
 from infra.cloud.records import Attempt
 from infra.plan import FINAL, Plan, State, Step
 
@@ -46,7 +46,7 @@ class Looker:
         step = next(each for each in self.plan.steps if not each.always)
         found = self._described(asked, step.name)
         if found is None:
-            return Look("waiting", "waiting", {})
+            return unknown(self._attempt.started, "SageMaker")
         task = _task(found)
         return Look(found.state, found.state, {step.name: task}, found.began, found.ended)
 
@@ -58,7 +58,7 @@ class Looker:
             "sagemaker", "describe_pipeline_execution", "tell of the run", PipelineExecutionArn=arn
         ) if arn else None  # fmt: skip
         if found is None:
-            return Look("waiting", "waiting", {})
+            return unknown(self._attempt.started, "SageMaker")
         state = _OF_EXECUTION.get(found["PipelineExecutionStatus"], "running")
         ended = moment(found, "LastModifiedTime") if state in FINAL else 0.0
         known = self._listed(arn)

@@ -5,6 +5,7 @@ Data stay where they are unless told: what steps left, checkpoints, and the reco
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -14,9 +15,10 @@ from infra.aws.described import describe, kind_of
 from infra.aws.jobs import RUN
 from infra.aws.looking import Looker, newest
 from infra.aws.session import Aws, connected
-from infra.aws.stopping import stop_execution, stop_job
+from infra.aws.stopping import stop_attempt, stop_execution, stop_job
 from infra.aws.store import S3
 from infra.cloud.records import Attempt, Records
+from infra.cloud.starting import forestall
 from infra.cloud.store import remove_under
 from infra.errors import ProviderError
 from infra.plan import FINAL, RunRef
@@ -35,6 +37,8 @@ def reap(run: RunRef, settings: AwsSettings, *, data: bool = False) -> list[str]
     store = S3(aws, settings)
     records = Records(store, settings.prefix)
     attempts = records.attempts(run)
+    if not attempts[-1].started and not attempts[-1].ended:  # nor may it start now
+        forestall(records, attempts[-1], functools.partial(stop_attempt, aws))
     did = list(_end(aws, attempts))
     if not attempts[-1].ended:
         look = Looker(aws, attempts[-1]).look()

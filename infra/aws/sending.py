@@ -6,6 +6,7 @@ written: a lost answer, or a command that is killed, starts nothing twice and lo
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
@@ -16,8 +17,9 @@ from infra.aws.described import kind_of
 from infra.aws.looking import Looker
 from infra.aws.names import named
 from infra.aws.session import IN_USE, Aws
+from infra.aws.stopping import stop_attempt
 from infra.aws.store import S3
-from infra.cloud import problems
+from infra.cloud import problems, starting
 from infra.cloud.looking import Look, kept
 from infra.cloud.records import Attempt, Records
 from infra.plan import Request, canonical, to_data
@@ -32,21 +34,21 @@ def send(aws: Aws, request: Request, settings: AwsSettings) -> Attempt:
     store = S3(aws, settings)
     records = Records(store, settings.prefix)
     attempt = records.newest(request.run_id)
-    look = _look(aws, attempt) if attempt and attempt.started else None
+    look = _look(aws, attempt) if attempt and (attempt.started or attempt.ended) else None
     if attempt and look and look.state not in _BROKEN:
         return attempt
     preflight.require(aws, body, settings)
+    end = functools.partial(stop_attempt, aws)
     if attempt is None:
         attempt = _claimed(records, request, 1)
     elif look:
+        if not attempt.started:  # a command that was killed may have started it, cancelled or not
+            end(attempt)
         attempt = _claimed(records, request, attempt.number + 1, attempt, look)
     for key, content in body["files"].items():
         store.put(key, content.encode(), once=True)  # a key holds the digest of its content
-    if "job" in attempt.request:
-        started = _start_job(aws, attempt.request["job"])
-    else:
-        started = _start_pipeline(aws, attempt, body)
-    return records.note(attempt, "started", started)
+    start = _start_job if "job" in attempt.request else _start_pipeline
+    return starting.begin(records, attempt, functools.partial(start, aws, attempt, body), end)
 
 
 def check(request: Request) -> None:
@@ -139,7 +141,8 @@ def _token(first: str, number: int) -> str:
     return first if number == 1 else hashlib.sha256(f"{first} {number}".encode()).hexdigest()
 
 
-def _start_job(aws: Aws, asked: Mapping[str, Any]) -> dict[str, Any]:
+def _start_job(aws: Aws, attempt: Attempt, _body: Any) -> dict[str, Any]:
+    asked = attempt.request["job"]
     kind = kind_of(asked["operation"])
     name = asked["request"][f"{kind}JobName"]
     operation = f"create_{kind.lower()}_job"

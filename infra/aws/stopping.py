@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from infra.aws.described import kind_of
+from infra.aws.looking import newest
 from infra.aws.session import Aws
 from infra.cloud.looking import Look
+from infra.cloud.records import Attempt
 from infra.plan import FINAL
 
 _OVER = (
@@ -21,6 +24,16 @@ def stop(aws: Aws, found: Look) -> None:
     for task in found.tasks.values():
         if task.job and task.state not in FINAL:
             stop_job(aws, task.kind, task.job)
+
+
+def stop_attempt(aws: Aws, attempt: Attempt) -> None:
+    """Stop whatever an attempt has started, which may be nothing."""
+    if "job" in attempt.request:
+        asked = attempt.request["job"]
+        kind = kind_of(asked["operation"])
+        stop_job(aws, kind, asked["request"][f"{kind}JobName"])
+    elif arn := attempt.started.get("execution") or newest(aws, attempt.request["pipeline"]):
+        stop_execution(aws, arn)
 
 
 def stop_execution(aws: Aws, arn: str) -> None:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from infra.plan import DONE, FINAL, Event, State, Step
+
+_SETTLING = 60.0
+"""Seconds in which a cloud may not know yet what it has started."""
 
 
 class Task(NamedTuple):
@@ -73,10 +77,25 @@ def concluded(found: Look, handlers: Iterable[str]) -> Look:
     if state != "failed":
         words = "ended on request" if state == "cancelled" else ""
         return found._replace(state=state, ended=ended, words=words)
-    first = tasks[failed[0]] if failed else Task("failed", words=found.words, code=1)
+    whole = Task("failed", words=found.words, code=1, error=found.error)
+    first = tasks[failed[0]] if failed else whole
     return found._replace(
         state=state, ended=ended, words=first.words, code=first.code or 1, error=first.error
     )
+
+
+def unknown(started: Mapping[str, Any], where: str) -> Look:
+    """A run that a cloud does not know: it has not begun, or it is there no more.
+
+    ``started`` is what is kept of its start, ``where`` the cloud.
+    """
+    if not started or time.time() - started.get("at", 0.0) < _SETTLING:
+        return Look("waiting", "waiting", {})
+    words = (
+        f"{where} knows nothing of this run any more: somebody has removed it there, or it has "
+        "expired; the same command begins it anew"
+    )
+    return Look("failed", "failed", {}, words=words, code=1, error="ProviderError")
 
 
 def not_reached(step: Step, before: Mapping[str, Task], ended: State) -> Task:

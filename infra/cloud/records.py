@@ -69,11 +69,26 @@ class Records:
         return Attempt(run_id, number, self._read(run_id, number, "request.json"))
 
     def note(
-        self, attempt: Attempt, what: Literal["started", "ended"], data: Mapping[str, Any]
+        self,
+        attempt: Attempt,
+        what: Literal["started", "ended"],
+        data: Mapping[str, Any],
+        *,
+        once: bool = False,
     ) -> Attempt:
-        """Keep that it was ``started``, or how it ``ended``."""
-        self._write(attempt.run_id, attempt.number, f"{what}.json", data)
+        """Keep that it was ``started``, or how it ``ended``; with ``once`` unless that is kept."""
+        self._write(attempt.run_id, attempt.number, f"{what}.json", data, once=once)
         return attempt._replace(**{what: data})  # type: ignore[arg-type]
+
+    def again(self, attempt: Attempt) -> Attempt:
+        """The same attempt as it is kept now, for others may have written since.
+
+        Raises InputError where its records were removed.
+        """
+        files = self._files(attempt.run_id)
+        if attempt.number not in files:
+            raise InputError(f"somebody has removed what was kept of run {short(attempt.run_id)}")
+        return self._attempt(attempt.run_id, attempt.number, files)
 
     def runs(self) -> list[str]:
         """The runs there are, the one that was asked for last first."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from infra.cloud import following, telling
+from infra.cloud import following, starting, telling
 from infra.cloud.looking import Look, Task, kept
 from infra.cloud.records import Attempt, Records
 from infra.gcp import GcpSettings, sending
@@ -14,7 +14,7 @@ from infra.gcp.looking import Looker
 from infra.gcp.outputs import Outputs
 from infra.gcp.reaping import left, reap
 from infra.gcp.session import Gcp, connected
-from infra.gcp.stopping import stop
+from infra.gcp.stopping import stop, stop_attempt
 from infra.plan import FINAL, Event, Json, LogLine, Plan, Request, RunRef, Status
 from infra.provider import Context
 
@@ -101,11 +101,11 @@ def cancel(run: RunRef, settings: GcpSettings) -> bool:
     """Ask Vertex AI to end the run; safe to repeat. False when it had ended already."""
     watched = _Watched(run, settings)
     found = watched.look()
+    if found.state == "waiting" or (found.state in FINAL and not watched.started):
+        watched.forestall()
+        return found.state == "waiting"
     if found.state in FINAL:
         return False
-    if found.state == "waiting":  # of a command that was killed before anything began
-        watched.end(Look("cancelled", "cancelled", {}, words="ended before it began"))
-        return True
     stop(watched.gcp, found.execution)
     return True
 
@@ -131,15 +131,26 @@ class _Watched:
     def plan(self) -> Plan:
         return self._looker.plan
 
+    @property
+    def started(self) -> bool:
+        """Whether it is known to have been started."""
+        return bool(self._attempt.started)
+
+    def forestall(self) -> None:
+        """See to it that it never starts."""
+        self._attempt = starting.forestall(
+            self._records, self._attempt, lambda attempt: stop_attempt(self.gcp, attempt)
+        )
+
     def look(self) -> Look:
         """How it stands; keeps how it ended."""
         if self._attempt.ended:
             return kept(self._attempt.ended)
         found = self._looker.look()
+        if found.state == "waiting":  # or somebody has just started it, or cancelled it
+            self._attempt = self._records.again(self._attempt)
+            self._looker = Looker(self.gcp, self._attempt)
+            return found
         if found.state in FINAL:
-            self.end(found)
+            self._attempt = self._records.note(self._attempt, "ended", found.data())
         return found
-
-    def end(self, found: Look) -> None:
-        """Keep how it ended."""
-        self._attempt = self._records.note(self._attempt, "ended", found.data())

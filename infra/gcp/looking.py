@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from infra.cloud.looking import Look, Task, not_reached
+from infra.cloud.looking import Look, Task, not_reached, unknown
 from infra.cloud.records import Attempt
 from infra.gcp.described import Details, job_task, moment, of_run, pipeline_task
 from infra.gcp.session import Found, Gcp
@@ -33,7 +33,7 @@ class Looker:
         """A run that is one CustomJob."""
         found = job_of(self._gcp, self._attempt)
         if found is None:
-            return Look("waiting", "waiting", {})
+            return unknown(self._attempt.started, "Vertex AI")
         step = self.plan.steps[0].name
         task = job_task(found, step)
         words = "ended on request" if task.state == "cancelled" else task.words
@@ -47,7 +47,7 @@ class Looker:
         name = pipeline_name(self._gcp, self._attempt)
         found = self._gcp.find("pipelineJobs.get", "tell of the run", name=name)
         if found is None:
-            return Look("waiting", "waiting", {})
+            return unknown(self._attempt.started, "Vertex AI")
         state = _OF_PIPELINE.get(found.get("state", ""), "running")
         tasks = self._tasks(found, state)
         failed = next((task for task in tasks.values() if task.state == "failed"), None)

@@ -6,11 +6,13 @@ checkpoints, the jobs that Vertex AI lists, and the records of the run.
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
 from infra.cloud.records import Attempt, Records
+from infra.cloud.starting import forestall
 from infra.cloud.store import remove_under
 from infra.errors import ProviderError
 from infra.gcp import GcpSettings
@@ -19,7 +21,7 @@ from infra.gcp.looking import Looker, pipeline_name
 from infra.gcp.names import RUN
 from infra.gcp.serving import left as serving
 from infra.gcp.session import Found, Gcp, connected
-from infra.gcp.stopping import stop
+from infra.gcp.stopping import stop, stop_attempt
 from infra.plan import FINAL, RunRef
 
 _PATIENCE, _PAUSE = 300.0, 0.5
@@ -37,6 +39,8 @@ def reap(run: RunRef, settings: GcpSettings, *, data: bool = False) -> list[str]
     store = gcp.store(settings.bucket)
     records = Records(store, settings.prefix)
     attempts = records.attempts(run)
+    if not attempts[-1].started and not attempts[-1].ended:  # nor may it start now
+        forestall(records, attempts[-1], functools.partial(stop_attempt, gcp))
     did = [*_end(gcp, attempts), *serving.remove(gcp, run.run_id)]
     if not attempts[-1].ended:
         look = Looker(gcp, attempts[-1]).look()

@@ -8,10 +8,12 @@ one stays and the other is ended within the second.
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from infra.cloud import starting
 from infra.cloud.looking import Look, kept
 from infra.cloud.problems import Problem, refuse
 from infra.cloud.records import Attempt, Records
@@ -21,7 +23,7 @@ from infra.gcp.described import of_run
 from infra.gcp.looking import Looker
 from infra.gcp.names import named
 from infra.gcp.session import IN_USE, Found, Gcp
-from infra.gcp.stopping import stop
+from infra.gcp.stopping import stop, stop_attempt
 from infra.plan import Request, to_data
 from infra.redaction import redacted
 
@@ -36,18 +38,21 @@ def send(gcp: Gcp, request: Request, settings: GcpSettings) -> Attempt:
     store = gcp.store(settings.bucket)
     records = Records(store, settings.prefix)
     attempt = records.newest(request.run_id)
-    look = _look(gcp, attempt) if attempt and attempt.started else None
+    look = _look(gcp, attempt) if attempt and (attempt.started or attempt.ended) else None
     if attempt and look and look.state not in _BROKEN:
         return attempt
     preflight.require(gcp, body, settings)
+    end = functools.partial(stop_attempt, gcp)
     if attempt is None:
         attempt = _claimed(records, request, settings, 1)
     elif look:
+        if not attempt.started:  # a command that was killed may have started it, cancelled or not
+            end(attempt)
         attempt = _claimed(records, request, settings, attempt.number + 1)
     for key, content in body["files"].items():  # a key holds the digest of its content
         store.put(key, content.encode(), once=True)
-    started = _start_job(gcp, attempt) if "job" in attempt.request else _start(gcp, attempt, body)
-    return records.note(attempt, "started", started)
+    start = _start_job if "job" in attempt.request else _start_pipeline
+    return starting.begin(records, attempt, functools.partial(start, gcp, attempt, body), end)
 
 
 def check(request: Request) -> None:
@@ -94,7 +99,7 @@ def _kept_plan(request: Request) -> Any:
     return request.plan._replace(source={})
 
 
-def _start(gcp: Gcp, attempt: Attempt, body: Mapping[str, Any]) -> dict[str, Any]:
+def _start_pipeline(gcp: Gcp, attempt: Attempt, body: Mapping[str, Any]) -> dict[str, Any]:
     """Start the PipelineJob, or find that it is there."""
     name = attempt.request["pipeline"]
     gcp.find(
@@ -104,7 +109,7 @@ def _start(gcp: Gcp, attempt: Attempt, body: Mapping[str, Any]) -> dict[str, Any
     return {"pipeline": f"{gcp.parent}/pipelineJobs/{name}"}
 
 
-def _start_job(gcp: Gcp, attempt: Attempt) -> dict[str, Any]:
+def _start_job(gcp: Gcp, attempt: Attempt, _body: Mapping[str, Any]) -> dict[str, Any]:
     """Make the CustomJob, or find it. Raises TrefoilError."""
     job = attempt.request["job"]
     for tried in range(1, _TRIES + 1):

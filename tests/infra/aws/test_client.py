@@ -13,6 +13,8 @@ import boto3
 import pytest
 
 from infra.aws import client
+from infra.aws.session import Aws
+from infra.cloud import looking
 from infra.errors import CredentialsError, InputError, QuotaError
 from infra.plan import Event, Plan, Resources
 from tests.infra.aws.running import RUN, Stood, aws, document, one_step, plan_of, states
@@ -195,6 +197,60 @@ def test_a_run_can_be_ended(stages: Stages, tmp_path: Path) -> None:
 def _until_it_says(stood: Stood, words: str) -> None:
     while words not in [line.text for line in client.logs(RUN, stood.settings, "", False)]:
         time.sleep(0.1)
+
+
+@pytest.mark.parametrize("only", ["", "end"])
+def test_a_run_that_is_cancelled_while_it_is_started_is_ended(
+    stages: Stages, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, only: str
+) -> None:
+    """Else it goes on, and is told as cancelled: until its timeout nobody looks at it again."""
+    plan = stages(how="wait")
+    plan = plan._replace(steps=(plan.step(only)._replace(after=()),)) if only else plan
+    send: Any = Aws.ask
+
+    def cancelled(self: Aws, service: str, operation: str, *rest: Any, **request: Any) -> Any:
+        if operation in ("start_pipeline_execution", "create_processing_job"):
+            assert client.cancel(RUN, stood.settings)
+        return send(self, service, operation, *rest, **request)
+
+    with aws(tmp_path) as stood:
+        monkeypatch.setattr(Aws, "ask", cancelled)
+        assert states(stood.ran(plan))[""] == "cancelled"
+        monkeypatch.setattr(Aws, "ask", send)
+        sagemaker = boto3.client("sagemaker", region_name="eu-west-1")
+        while True:
+            if only:
+                (job,) = sagemaker.list_processing_jobs()["ProcessingJobSummaries"]
+                state = job["ProcessingJobStatus"]
+            else:
+                listed = sagemaker.list_pipeline_executions(PipelineName="r-1")
+                state = listed["PipelineExecutionSummaries"][0]["PipelineExecutionStatus"]
+            assert state not in ("Completed", "Succeeded")
+            if state == "Stopped":
+                break
+
+
+@pytest.mark.parametrize("only", ["", "make"])
+def test_a_run_that_was_removed_at_aws_is_told_and_begins_anew(
+    stages: Stages, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, only: str
+) -> None:
+    """Whoever watches it would wait for ever; so would the same command."""
+    monkeypatch.setattr(looking, "_SETTLING", 0.0)
+    plan = one_step(stages(), only) if only else stages()
+    plan = plan._replace(steps=tuple(each for each in plan.steps if not each.always))
+    find: Any = Aws.find
+
+    def forgotten(self: Aws, service: str, *rest: Any, **request: Any) -> Any:
+        return None if service == "sagemaker" else find(self, service, *rest, **request)
+
+    with aws(tmp_path) as stood:
+        stood.submitted(plan)
+        with monkeypatch.context() as patch:
+            patch.setattr(Aws, "find", forgotten)
+            last = list(client.follow(RUN, stood.settings))[-1]
+        assert (last.state, last.code) == ("failed", 1)
+        assert "SageMaker knows nothing of this run any more" in last.message
+        assert stood.ran(plan)[-1].state == "succeeded"
 
 
 def test_logs_that_are_followed_tell_each_line_once(stages: Stages, tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from infra.cloud.handlers import due, final_status
-from infra.cloud.looking import Look, Task, concluded, kept, not_reached
+from infra.cloud.looking import Look, Task, concluded, kept, not_reached, unknown
 from infra.plan import FinalStatus, Output, Plan, State, Step
 
 WORK = Step("work", "i", ())
@@ -72,3 +72,14 @@ def test_what_was_not_reached_says_why() -> None:
     assert skipped == Task("skipped", words="it takes an output of work, which did not run")
     assert not_reached(takes, {"work": Task("failed")}, "failed").words == "work did not succeed"
     assert not_reached(takes, {}, "cancelled").state == "cancelled"
+
+
+def test_a_run_that_its_cloud_forgot_has_failed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who watches it would wait for ever, and the same command would watch it again."""
+    monkeypatch.setattr("time.time", lambda: 1000.0)
+    assert unknown({}, "Vertex AI").state == "waiting"
+    assert unknown({"at": 990.0}, "Vertex AI").state == "waiting"  # it may not be listed yet
+    found = unknown({"at": 900.0}, "Vertex AI")
+    assert (found.state, found.code, found.error) == ("failed", 1, "ProviderError")
+    assert "Vertex AI knows nothing of this run any more" in found.words
+    assert concluded(found, ()).error == "ProviderError"
