@@ -16,6 +16,7 @@ at the path it is told, and knows nothing of where it runs. A provider may set:
     TREFOIL_TRAINER_IMAGE what fetches the model in an endpoint's pods, where deploy makes pods
     TREFOIL_SERVER_IMAGE  what serves in them
     TREFOIL_SERVING       what else endpoints are made of, where no cluster knows it
+    TREFOIL_REHEARSAL     mark of the rehearsal that this step ends with, however that ends
     TREFOIL_ON_HOST       set by a pipeline: the step acts on the machine that runs it
 
 Exit codes: 0 done, 1 failed (may be retried), 2 bad input (is not retried),

@@ -17,6 +17,7 @@ from typing import Any
 
 from infra import group
 from infra.errors import ProviderError
+from infra.rehearsal.guard import MARK
 
 _NOTHING: Mapping[str, str] = MappingProxyType({})
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
@@ -49,6 +50,12 @@ def attempt(*words: str) -> subprocess.CompletedProcess[str]:
         reason = said(done.stderr).partition(". Is ")[0]  # "Is the docker daemon running?"
         raise ProviderError(f"{reason}; start Docker, or point DOCKER_HOST to a daemon")
     return done
+
+
+def labels() -> list[str]:
+    """Options by which the rehearsal that goes on, if one does, finds a container of its own."""
+    mark = os.environ.get(MARK)
+    return ["--label", f"{MARK}={mark}"] if mark else []
 
 
 def follow(

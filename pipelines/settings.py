@@ -27,7 +27,7 @@ _KINDS = {
 }  # fmt: skip
 OF_A_STEP = {
     "ATTEMPT", "CHECKPOINTS", "FAILURE", "GIT_COMMIT", "ON_HOST", "PLAN_DIGEST", "PROVIDER",
-    "RUN_ID", "SERVER_IMAGE", "SERVING", "STEP", "TRACKING", "TRAINER_IMAGE",
+    "REHEARSAL", "RUN_ID", "SERVER_IMAGE", "SERVING", "STEP", "TRACKING", "TRAINER_IMAGE",
 }  # fmt: skip
 """What a step's environment holds by ``components.contract``: a pipeline may be started in one."""
 

@@ -56,7 +56,7 @@ class Containers:
         if not image:
             return self._processes.start(job, number)
         name = f"{_stem(job.place)}-{number}"
-        told = ["--name", name, "--label", _label(job.place)]
+        told = ["--name", name, "--label", _label(job.place), *docker.labels()]
         options = [*told, *confinement(job, self._settings), *variables(job.env)]
         argv = [docker.program(), "run", *options, image, *job.argv]
         client = Process(argv, of_client(job.env), job.place, job.place.log(number))

@@ -1,9 +1,10 @@
 """What the stand-ins for clouds share. A rehearsal talks to them on loopback, by the real SDK.
 
-ground.py     the next three at once
+ground.py     the next three at once, guarded
   authority.py    a throw-away certificate authority
   proxy.py        leads each host of a cloud to its stand-in, and refuses all others
   environment.py  the variables that lead an SDK there, around the rehearsal alone
+guard.py      ends what a rehearsal that was killed leaves running
 server.py     HTTP on loopback: answers by a function, faults put in between
 log.py        the log of every call, its secrets taken out; it can be read and played again
 faults.py     what goes wrong in a scenario: answers that fail, are late, or are lost

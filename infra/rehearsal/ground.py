@@ -9,6 +9,7 @@ from pathlib import Path
 
 from infra.rehearsal.authority import Authority
 from infra.rehearsal.environment import led, variables
+from infra.rehearsal.guard import guarded
 from infra.rehearsal.log import Log
 from infra.rehearsal.proxy import proxying
 
@@ -18,10 +19,11 @@ def ground(routes: Mapping[str, str], log: Log) -> Iterator[dict[str, str]]:
     """Lead every cloud's SDK to the stand-ins while the block runs; yields the variables that do.
 
     ``routes`` maps patterns of host names to addresses; see ``infra.rehearsal.proxy``.
+    What is started meanwhile ends with this process, however that ends.
     Raises InputError where trustme is not installed.
     """
     authority = Authority()
-    with tempfile.TemporaryDirectory(prefix="trefoil-") as place:
+    with guarded(), tempfile.TemporaryDirectory(prefix="trefoil-") as place:
         bundle, empty = Path(place, "ca.pem"), Path(place, "empty")
         bundle.write_bytes(authority.certificate())
         empty.mkdir()

@@ -19,7 +19,6 @@ from infra.errors import InputError
 from infra.local.process import Process, program
 from infra.local.rundir import StepDirectory
 
-_LABEL = "trefoil.rehearsal"
 _OURS = (
     "AWS_", "AZURE_", "GOOGLE_", "CLOUDSDK_", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY",
     "REQUESTS_CA_BUNDLE", "SSL_CERT_",
@@ -91,7 +90,7 @@ def contained(container: Container, workspaces: Iterable[Path]) -> Machine:
     """
     name = f"trefoil-{hashlib.sha256(str(container.folder.resolve()).encode()).hexdigest()[:16]}"
     docker.attempt("rm", "--force", name)  # of a rehearsal that was killed
-    options = ["--name", name, "--label", _LABEL, "--pull", "never"]
+    options = ["--name", name, *docker.labels(), "--pull", "never"]
     options += ["--user", f"{os.getuid()}:{os.getgid()}", "--env", "HOME=/tmp"]
     environment = dict(container.environment)
     if container.port:  # a server has a network of its own, and reaches nothing

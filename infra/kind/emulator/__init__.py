@@ -21,6 +21,7 @@ from infra.kind import KindSettings
 from infra.local import LocalSettings
 from infra.plan import Plan
 from infra.rehearsal import scenario as scenarios
+from infra.rehearsal.guard import guarded
 from infra.rehearsal.held import answering, held
 
 if TYPE_CHECKING:
@@ -89,6 +90,7 @@ def rehearse(
     changed = {"start_deadline": chosen["start_deadline"]} if "start_deadline" in chosen else {}
     with (
         held(folder) if scenario else contextlib.nullcontext(),
+        guarded(),
         contextlib.closing(kubernetes),
         serving(kubernetes.answer, log, faults) as address,
         _chosen(workspace / "kubernetes", address),

@@ -11,6 +11,7 @@ import pytest
 from infra import docker
 from infra.errors import InputError
 from infra.rehearsal import machine
+from infra.rehearsal.guard import MARK
 from infra.rehearsal.machine import Container, contained, hosts, name_of, process
 from infra.rehearsal.served import Server, free_port
 
@@ -52,11 +53,13 @@ def test_what_docker_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(docker, "program", lambda: str(echo))
     monkeypatch.setattr(machine, "_image", lambda _uri, _places: "sha256:abc")
     monkeypatch.setenv("AZURE_TENANT_ID", "made-up")
+    monkeypatch.setenv(MARK, "a1b2")
     monkeypatch.setenv("HOME_OF_SOMEBODY", "secret")
     job = made(tmp_path / "job", "python", "-m", "x", mounts={"/data": tmp_path}, workdir="/wd")
     assert contained(job, ()).wait() == 0
     told = (tmp_path / "job" / "log").read_text().split("\n")
     assert f"{tmp_path.resolve()}:/data" in told
+    assert f"{MARK}=a1b2" in told, "by which it is removed where the rehearsal is killed"
     assert told[told.index("--entrypoint") + 1] == "python"
     assert told[told.index("--workdir") + 1] == "/wd"
     assert told[-4:-1] == ["sha256:abc", "-m", "x"]
