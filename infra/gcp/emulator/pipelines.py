@@ -19,7 +19,7 @@ from infra.gcp.emulator.machine import mapped
 from infra.gcp.emulator.refusal import NUMBERS, Refused
 from infra.gcp.emulator.rented import Rented
 from infra.gcp.emulator.tasks import artifact_uri, details, main_jobs
-from infra.gcp.emulator.unlowered import executable
+from infra.gcp.emulator.unlowered import executable, imported_here
 from infra.gcp.emulator.vertex import PREFIX, Operation
 from infra.gcp.emulator.world import Record, World, moment
 from infra.gcp.names import RUN
@@ -190,7 +190,8 @@ class Pipelines:
         spec = executable(body["pipelineSpec"], self._address, self._world.name(), change)
         given = dict(body["runtimeConfig"].get("parameterValues") or {})
         try:
-            return ir.read({"pipeline": spec, "platforms": {}}, given)
+            plan = ir.read({"pipeline": spec, "platforms": {}}, given)
+            return imported_here(plan, self._world.objects)
         except InputError as error:
             words = f"this rehearsal cannot execute this pipeline: {error}"
             raise Refused("INVALID_ARGUMENT", words) from None

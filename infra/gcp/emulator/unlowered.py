@@ -7,8 +7,10 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from infra.gcp.emulator.objects import Objects
 from infra.gcp.jobs import LAUNCHER, POOLS, payload_of
 from infra.local import ON_HOST
+from infra.plan import Constant, Imported, Parameter, Plan, Source
 
 Node = dict[str, Any]
 _ESCAPED, _WHOLE = "{{$.json_escape[1]}}", "{{$}}"
@@ -30,6 +32,26 @@ def executable(
         for variable in executor["container"].get("env", []):
             variable["value"] = mapped(variable.get("value", ""))
     return found
+
+
+def imported_here(plan: Plan, objects: Objects) -> Plan:
+    """The plan, what it imports from Cloud Storage as paths of this machine. Raises Refused."""
+
+    def here(source: Source) -> Source:
+        if not isinstance(source, Imported):
+            return source
+        uri = source.uri
+        value = plan.parameters.get(uri.name) if isinstance(uri, Parameter) else uri
+        text = str(value.value if isinstance(value, Constant) else value)
+        if not text.startswith("gs://"):
+            return source
+        return source._replace(uri=Constant(str(objects.path(text).resolve())))
+
+    steps = (
+        step._replace(inputs={name: here(each) for name, each in step.inputs.items()})
+        for step in plan.steps
+    )
+    return plan._replace(steps=tuple(steps))
 
 
 def is_launch(argv: list[str]) -> bool:
