@@ -27,13 +27,15 @@ def follow(
     """
     yield Event("", "running")
     seen: dict[str, Seen] = {}
+    failures: list[Event] = []
     pause = _FIRST
     while True:
         found = _patiently(look)
         news = list(_news(found, seen, tail))
         yield from news
+        failures += [each for each in news if each.state == "failed" and each.code]
         if found.state in FINAL:
-            yield _conclusion(found, news)
+            yield _conclusion(found, failures)
             return
         pause = _FIRST if news else pause * _FACTOR
         time.sleep(min(pause, poll))
@@ -74,9 +76,10 @@ def _told(name: str, task: Task, tail: Callable[[str, Task], list[str]]) -> str:
     return with_last_lines(task.words or f"{name} failed", tail(name, task))
 
 
-def _conclusion(found: Look, news: list[Event]) -> Event:
+def _conclusion(found: Look, failures: list[Event]) -> Event:
+    """The end of the run; where a step is to blame, in the words that were told of that."""
     event = found.event()
-    told = next((each for each in news if each.state == "failed" and each.code), None)
-    if event.state == "failed" and told and told.message.startswith(event.message):
-        return event._replace(message=told.message)
-    return event
+    if event.state != "failed" or not event.message:
+        return event
+    words = (each.message for each in failures if each.message.startswith(event.message))
+    return event._replace(message=next(words, event.message))

@@ -4,6 +4,7 @@
         request.json    what was asked for: written before anything is started, by one alone
         started.json    what was started
         ended.json      how it ended
+        NAME.json       a mark, which one alone has left
 
 Each number is an attempt: a run that failed is tried again under the next one.
 """
@@ -80,6 +81,15 @@ class Records:
         self._write(attempt.run_id, attempt.number, f"{what}.json", data, once=once)
         return attempt._replace(**{what: data})  # type: ignore[arg-type]
 
+    def mark(self, attempt: Attempt, name: str) -> bool:
+        """Leave a mark on an attempt; False where it was there: of several, one alone gets True."""
+        return self._write(attempt.run_id, attempt.number, f"{name}.json", {}, once=True)
+
+    def marked(self, attempt: Attempt, name: str) -> bool:
+        """Whether somebody has left a mark."""
+        key = self._key(attempt.run_id, attempt.number, f"{name}.json")
+        return self._store.get(key) is not None
+
     def again(self, attempt: Attempt) -> Attempt:
         """The same attempt as it is kept now, for others may have written since.
 
@@ -109,7 +119,9 @@ class Records:
 
     def _attempt(self, run_id: str, number: int, files: Mapping[int, list[str]]) -> Attempt:
         found = {
-            name.removesuffix(".json"): self._read(run_id, number, name) for name in files[number]
+            what: self._read(run_id, number, f"{what}.json")
+            for what in ("request", "started", "ended")
+            if f"{what}.json" in files[number]
         }
         return Attempt(run_id, number, **found)
 
@@ -126,9 +138,9 @@ class Records:
         except ValueError:
             raise InputError(f"{self._store.uri(key)} is not what was put there") from None
 
-    def _write(self, run_id: str, number: int, name: str, data: Any, *, once: bool = False) -> None:
+    def _write(self, run_id: str, number: int, name: str, data: Any, *, once: bool = False) -> bool:
         content = json.dumps(data, indent=1).encode()
-        self._store.put(self._key(run_id, number, name), content, once=once)
+        return self._store.put(self._key(run_id, number, name), content, once=once)
 
     def _key(self, run_id: str, number: int, name: str) -> str:
         return f"{self._root}{run_id}/{number:04}/{name}"

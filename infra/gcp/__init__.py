@@ -3,8 +3,8 @@
 lower.py       the Plan as a PipelineJob (of infra/ir/spec.py), or as one CustomJob
 jobs.py        a step as a CustomJob, alone or in the pipeline; entry.py becomes it there
 validate.py    requests held against Google's own description, with rules.py and pipeline.py
-client.py      the verbs: sending.py, looking.py (of described.py), logs.py, outputs.py,
-               stopping.py, reaping.py
+client.py      the verbs: sending.py (of making.py), looking.py (of described.py), logs.py,
+               outputs.py, stopping.py, reaping.py
 endpoint.py    the verbs of endpoints, of what is in serving/
 session.py     the way to Google Cloud, by its discovery client; store.py is its buckets
 preflight.py   what is looked at before a run     errors.py      what Google answers, in words

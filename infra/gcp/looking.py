@@ -96,12 +96,16 @@ def pipeline_name(gcp: Gcp, attempt: Attempt) -> str:
 
 
 def job_of(gcp: Gcp, attempt: Attempt) -> Found | None:
-    """The CustomJob of an attempt; of several, which two commands at once made, the first one."""
+    """The CustomJob of an attempt; None where there is none, or it is not listed yet."""
     if name := attempt.started.get("job"):
         return gcp.find("customJobs.get", "tell of the job", name=name)
+    return next(iter(jobs_of(gcp, attempt)), None)
+
+
+def jobs_of(gcp: Gcp, attempt: Attempt) -> list[Found]:
+    """The CustomJobs that are listed of an attempt, the first one first."""
     wanted = attempt.request["job"]["displayName"]
-    found = of_run(gcp, attempt.run_id)
-    return next((each for each in found if each["displayName"] == wanted), None)
+    return [each for each in of_run(gcp, attempt.run_id) if each["displayName"] == wanted]
 
 
 def _all_well(step: Step, before: Mapping[str, Task]) -> bool:

@@ -1,35 +1,29 @@
 """From a Request to a run that goes on, whatever was sent already.
 
 A record of what is to be started is put to Cloud Storage first. A PipelineJob is called by its run,
-so that Vertex AI itself refuses a second one. A CustomJob cannot be called: it is looked for by the
-run's label before one is made and after; of two, which two commands at once may make, the first
-one stays and the other is ended within the second.
+so that Vertex AI itself refuses a second one. A CustomJob cannot be called: see making.py.
 """
 
 from __future__ import annotations
 
 import functools
-import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 from infra.cloud import starting
 from infra.cloud.looking import Look, kept
 from infra.cloud.problems import Problem, refuse
 from infra.cloud.records import Attempt, Records
-from infra.errors import ProviderError
 from infra.gcp import GcpSettings, jobs, preflight, validate
-from infra.gcp.described import of_run
 from infra.gcp.looking import Looker
+from infra.gcp.making import made_once
 from infra.gcp.names import named
-from infra.gcp.session import IN_USE, Found, Gcp
-from infra.gcp.stopping import stop, stop_attempt
+from infra.gcp.session import IN_USE, Gcp
+from infra.gcp.stopping import stop_attempt
 from infra.plan import Request, to_data
 from infra.redaction import redacted
 
 _BROKEN = ("failed", "cancelled")
-_TRIES, _LOST = 3, 1.0
-"""How often a CustomJob is tried to be made, and seconds after which a lost one must be listed."""
 
 
 def send(gcp: Gcp, request: Request, settings: GcpSettings) -> Attempt:
@@ -52,7 +46,8 @@ def send(gcp: Gcp, request: Request, settings: GcpSettings) -> Attempt:
     for key, content in body["files"].items():  # a key holds the digest of its content
         store.put(key, content.encode(), once=True)
     start = _start_job if "job" in attempt.request else _start_pipeline
-    return starting.begin(records, attempt, functools.partial(start, gcp, attempt, body), end)
+    starts = functools.partial(start, gcp, records, attempt, body)
+    return starting.begin(records, attempt, starts, end)
 
 
 def check(request: Request) -> None:
@@ -99,7 +94,7 @@ def _kept_plan(request: Request) -> Any:
     return request.plan._replace(source={})
 
 
-def _start_pipeline(gcp: Gcp, attempt: Attempt, body: Mapping[str, Any]) -> dict[str, Any]:
+def _start_pipeline(gcp: Gcp, _: Records, attempt: Attempt, body: Any) -> dict[str, Any]:
     """Start the PipelineJob, or find that it is there."""
     name = attempt.request["pipeline"]
     gcp.find(
@@ -109,27 +104,5 @@ def _start_pipeline(gcp: Gcp, attempt: Attempt, body: Mapping[str, Any]) -> dict
     return {"pipeline": f"{gcp.parent}/pipelineJobs/{name}"}
 
 
-def _start_job(gcp: Gcp, attempt: Attempt, _body: Mapping[str, Any]) -> dict[str, Any]:
-    """Make the CustomJob, or find it. Raises TrefoilError."""
-    job = attempt.request["job"]
-    for tried in range(1, _TRIES + 1):
-        if not _named(gcp, attempt):
-            try:
-                gcp.ask("customJobs.create", f"start the job {job['displayName']}", job,
-                        parent=gcp.parent)  # fmt: skip
-            except ProviderError:  # the answer may be lost, and not the job
-                time.sleep(_LOST)
-                if not _named(gcp, attempt) and tried == _TRIES:
-                    raise
-        if found := _named(gcp, attempt):
-            for other in found[1:]:
-                stop(gcp, other["name"])
-            return {"job": found[0]["name"]}
-        time.sleep(_LOST)
-    raise ProviderError(f"Vertex AI does not list the job {job['displayName']} that it has made")
-
-
-def _named(gcp: Gcp, attempt: Attempt) -> list[Found]:
-    """The jobs of an attempt, the first one first."""
-    wanted = attempt.request["job"]["displayName"]
-    return [each for each in of_run(gcp, attempt.run_id) if each["displayName"] == wanted]
+def _start_job(gcp: Gcp, records: Records, attempt: Attempt, _: object) -> dict[str, Any]:
+    return {"job": made_once(gcp, records, attempt)}

@@ -35,6 +35,15 @@ def test_the_newest_attempt_is_the_run() -> None:
     ]  # fmt: skip
 
 
+def test_a_mark_is_left_by_one_alone_and_is_no_part_of_the_attempt() -> None:
+    """It says who makes a job that has no name of its own: two would make two."""
+    records = Records(Memory(), "trefoil")
+    attempt = records.claim("r-1", 1, {"n": 1})
+    assert [records.mark(attempt, "making-1") for _ in range(2)] == [True, False]
+    assert [records.marked(attempt, f"making-{number}") for number in (1, 2)] == [True, False]
+    assert records.again(attempt) == attempt
+
+
 def test_a_run_that_begins_with_another_ones_name_is_another() -> None:
     records = Records(Memory(), "trefoil")
     records.claim("r-10", 1, {})

@@ -305,7 +305,7 @@ def test_a_service_that_fails_for_a_while_fails_no_run(
         assert len(stood.kept("PipelineJob")) == 1
 
 
-@pytest.mark.parametrize("only", [""])
+@pytest.mark.parametrize("only", ["", "make"])
 def test_two_commands_at_once_are_one_run(stages: Stages, tmp_path: Path, only: str) -> None:
     plan = alone(stages(), only) if only else stages()
     with gcp(tmp_path) as stood:

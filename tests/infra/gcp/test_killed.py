@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from infra.errors import InputError
-from infra.gcp import client
+from infra.gcp import client, making
 from infra.gcp.names import RUN
 from infra.plan import Plan, RunRef
 from tests.infra.gcp.running import Stood, document, gcp, plan_of
@@ -49,6 +49,12 @@ def killed(number: int) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(AuthorizedSession, "request", dying)
         yield
+
+
+@pytest.fixture(autouse=True)
+def quickly(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the stand-in has made it lists at once."""
+    monkeypatch.setattr(making, "_SETTLED", 0.2)
 
 
 @pytest.fixture(scope="module")
