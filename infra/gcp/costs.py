@@ -1,72 +1,19 @@
-"""Which machine a step runs on, and the most that a run can cost. Pure.
-
-Who asks for nothing gets the setting ``machine_type``; who asks, the cheapest machine that has it.
-A machine of the family n1 with accelerators is called n1-standard-4+T4 in ``machines.toml``.
-"""
+"""The most that a run can cost. Pure."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
-from infra import machines, prices
+from infra import prices
 from infra.cloud.overrides import over, priced
-from infra.errors import UnsupportedError, nearest
 from infra.gcp import GcpSettings
-from infra.machines import Machine
+from infra.gcp.jobs import CUSTOM_JOB, is_alone, is_custom, rented
+from infra.gcp.machines import called, machine
 from infra.plan import Plan, Step
 from infra.prices import Use
 
 _PLACE = "gcp"
-ACCELERATORS: Mapping[str, str] = {
-    "K80": "NVIDIA_TESLA_K80", "P4": "NVIDIA_TESLA_P4", "P100": "NVIDIA_TESLA_P100",
-    "V100": "NVIDIA_TESLA_V100", "T4": "NVIDIA_TESLA_T4", "A100": "NVIDIA_TESLA_A100",
-    "A100-80GB": "NVIDIA_A100_80GB", "L4": "NVIDIA_L4", "H100": "NVIDIA_H100_80GB",
-    "H100-MEGA": "NVIDIA_H100_MEGA_80GB", "H200": "NVIDIA_H200_141GB", "B200": "NVIDIA_B200",
-}  # fmt: skip
-"""What Vertex AI calls them."""
-OURS = {theirs: ours for ours, theirs in ACCELERATORS.items()}
-
-
-def machine(step: Step, settings: GcpSettings) -> Machine:
-    """The step's machine. Raises UnsupportedError where none is so large."""
-    asked = step.resources
-    if not (asked.cpu or asked.memory_gb or asked.accelerators):
-        return Machine(settings.machine_type, 0, 0)
-    kind = OURS.get(asked.accelerator or "", asked.accelerator)
-    own = step._replace(resources=asked._replace(accelerator=kind))
-    return machines.smallest(_PLACE, own, settings.prices)
-
-
-def machine_spec(step: Step, settings: GcpSettings) -> dict[str, Any]:
-    """The same as Vertex AI is told it."""
-    found = machine(step, settings)
-    spec: dict[str, Any] = {"machineType": found.name.partition("+")[0]}
-    if found.accelerators:
-        spec["acceleratorType"] = ACCELERATORS[found.accelerator]
-        spec["acceleratorCount"] = found.accelerators
-    return spec
-
-
-def accelerator(step: Step, settings: GcpSettings) -> dict[str, str]:
-    """What a step of a pipeline asks for, by the old and the new names of kfp's fields.
-
-    Raises UnsupportedError where Vertex AI has none of that kind, or no machine with so many.
-    """
-    kind = ACCELERATORS[machine(step, settings).accelerator]
-    count = str(step.resources.accelerators)
-    return {"type": kind, "count": count, "resourceType": kind, "resourceCount": count}
-
-
-def attached(text: str) -> tuple[str, int]:
-    """Kind and number of L4:2, as Vertex AI calls them. Raises UnsupportedError."""
-    kind, _, count = text.partition(":")
-    if kind not in ACCELERATORS or not (count or "1").isdecimal():
-        raise UnsupportedError(
-            f"gcp has no accelerator {text}; {nearest(kind, ACCELERATORS, 'it has ')}"
-        )
-    return ACCELERATORS[kind], int(count or 1)
 
 
 def price(plan: Plan, settings: GcpSettings) -> float:
@@ -75,8 +22,13 @@ def price(plan: Plan, settings: GcpSettings) -> float:
 
 
 def uses(plan: Plan, settings: GcpSettings) -> dict[str, Use]:
-    """By step, what it has of which machines at most."""
-    return {step.name: _use(step, settings) for step in plan.steps}
+    """By step, what it has of which machines at most; where they differ, by step and pool."""
+    found: dict[str, Use] = {}
+    for step in plan.steps:
+        custom = is_alone(plan) or is_custom(step, settings)
+        for number, use in enumerate(_uses(step, settings, custom), 1):
+            found[step.name if number == 1 else f"{step.name}, pool {number}"] = use
+    return found
 
 
 def notes(plan: Plan, settings: GcpSettings) -> Iterator[str]:
@@ -93,12 +45,22 @@ def notes(plan: Plan, settings: GcpSettings) -> Iterator[str]:
     yield f"no price is known of {', '.join(sorted(unknown))}: say it by the setting prices"
 
 
-def _use(step: Step, settings: GcpSettings) -> Use:
-    """The longest time as the request for a CustomJob has it, overrides over it."""
-    longest = int(step.timeout or settings.max_runtime)
-    own = {"jobSpec": {"scheduling": {"timeout": f"{longest}s"}}}
-    with priced(step.name):
-        asked = over(own, settings.overrides.get("CustomJob", {}))["jobSpec"]["scheduling"]
-        seconds = float(str(asked["timeout"]).removesuffix("s"))
+def _uses(step: Step, settings: GcpSettings, custom: bool) -> Iterator[Use]:
+    """Of a CustomJob as its request has it, overrides over that; one for each type of machine.
+
+    Which machine a pipeline's own step gets is Vertex AI's to choose, by what the step asks for.
+    """
     attempts = 1 + step.retry.limit
-    return Use(machine(step, settings).name, seconds, step.resources.nodes, attempts)
+    if not custom:
+        seconds = float(step.timeout or settings.max_runtime)
+        yield Use(machine(step, settings).name, seconds, step.resources.nodes, attempts)
+        return
+    many: dict[str, int] = {}
+    with priced(step.name):
+        asked = over({"jobSpec": rented(step, settings)}, settings.overrides.get(CUSTOM_JOB, {}))
+        seconds = float(str(asked["jobSpec"]["scheduling"]["timeout"]).removesuffix("s"))
+        for pool in asked["jobSpec"]["workerPoolSpecs"]:
+            name = called(pool["machineSpec"])
+            many[name] = many.get(name, 0) + int(pool["replicaCount"])
+    for name, count in many.items():
+        yield Use(name, seconds, count, attempts)

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple, TypeAlias
 from infra.cloud.overrides import over
 from infra.cloud.stepfile import CHANNEL, Container, StepFile
 from infra.errors import UnsupportedError
-from infra.gcp import GcpSettings, costs
+from infra.gcp import GcpSettings, machines
 from infra.gcp.names import RUN, STEP, label, named
 from infra.plan import Constant, Plan, Step, as_text, imports_of
 
@@ -77,9 +77,33 @@ class Place(NamedTuple):
         return "/".join((f"gs://{self.settings.bucket}", self.settings.prefix.strip("/"), *names))
 
 
+def is_alone(plan: Plan) -> bool:
+    """Whether a plan is one CustomJob."""
+    return len(plan.steps) == 1 and not plan.steps[0].when and not plan.steps[0].always
+
+
 def is_custom(step: Step, settings: GcpSettings) -> bool:
     """Whether the step is a CustomJob within its pipeline."""
     return step.resources.spot or step.resources.nodes > 1 or step.name in settings.step_accounts
+
+
+def rented(step: Step, settings: GcpSettings) -> Node:
+    """Of a CustomJob's spec the machines, and for how long."""
+    asked = step.resources
+    pool: Node = {
+        "machineSpec": machines.machine_spec(step, settings),
+        "replicaCount": "1",
+        "diskSpec": {"bootDiskSizeGb": settings.disk_gb},
+    }
+    workers = [{**pool, "replicaCount": str(asked.nodes - 1)}] if asked.nodes > 1 else []
+    return {
+        "workerPoolSpecs": [pool, *workers],
+        "scheduling": {
+            "timeout": f"{int(step.timeout or settings.max_runtime)}s",
+            "strategy": "SPOT" if asked.spot else "STANDARD",
+            "restartJobOnWorkerRestart": asked.spot,
+        },
+    }
 
 
 def mounted(uri: str) -> str:
@@ -202,23 +226,12 @@ def _entered(step: Step, given: Node, words: list[str]) -> Node:
 
 
 def _job(step: Step, container: Node, place: Place) -> Node:
-    settings, asked = place.settings, step.resources
-    pool: Node = {
-        "machineSpec": costs.machine_spec(step, settings),
-        "replicaCount": "1",
-        "diskSpec": {"bootDiskSizeGb": settings.disk_gb},
-        "containerSpec": container,
-    }
-    pools = [pool]
-    if asked.nodes > 1:
-        pools.append({**pool, "replicaCount": str(asked.nodes - 1)})
+    settings = place.settings
+    asked = rented(step, settings)
+    pools = [{**pool, "containerSpec": container} for pool in asked["workerPoolSpecs"]]
     spec: Node = {
+        **asked,
         "workerPoolSpecs": pools,
-        "scheduling": {
-            "timeout": f"{int(step.timeout or settings.max_runtime)}s",
-            "strategy": "SPOT" if asked.spot else "STANDARD",
-            "restartJobOnWorkerRestart": asked.spot,
-        },
         "baseOutputDirectory": {"outputUriPrefix": place.checkpoints(step.name)},
     }
     if account := place.account(step):

@@ -17,7 +17,7 @@ from infra.binding import bound
 from infra.cloud.overrides import over
 from infra.cloud.stepfile import Left, StepFile, step_file
 from infra.errors import SettingsError
-from infra.gcp import GcpSettings, costs, jobs
+from infra.gcp import GcpSettings, costs, jobs, machines
 from infra.gcp.jobs import CONTAINER, POOLS, Place
 from infra.gcp.names import named
 from infra.gcp.serving.requests import SERVER_IMAGE, SERVING, Serving
@@ -46,7 +46,7 @@ def lower(plan: Plan, settings: GcpSettings, run_id: str) -> Request:
     body: Node = {
         "project": settings.project, "region": settings.region, "bucket": settings.bucket,
     }  # fmt: skip
-    body |= lowered.alone(plan.steps[0]) if is_alone(plan) else lowered.pipeline()
+    body |= lowered.alone(plan.steps[0]) if jobs.is_alone(plan) else lowered.pipeline()
     notes = [note for step in plan.steps for note in jobs.notes(step, settings)]
     notes += [
         f"the image {image} is in no registry of Google's; Vertex AI must be able to pull it: push "
@@ -55,11 +55,6 @@ def lower(plan: Plan, settings: GcpSettings, run_id: str) -> Request:
         if not any(mark in image for mark in _REGISTRIES)
     ]
     return Request("gcp", run_id, plan, body, (*notes, *costs.notes(plan, settings)))
-
-
-def is_alone(plan: Plan) -> bool:
-    """Whether a plan is one CustomJob."""
-    return len(plan.steps) == 1 and not plan.steps[0].when and not plan.steps[0].always
 
 
 def price(plan: Plan, settings: GcpSettings) -> float:
@@ -144,7 +139,7 @@ class _Lowered:
             found.pop("resources", None)
             return jobs.launched(step, found, self._place)
         if step.resources.accelerators:
-            asked = costs.accelerator(step, settings)
+            asked = machines.accelerator(step, settings)
             found["resources"] = {**given.get("resources", {}), "accelerator": asked}
         return found
 

@@ -9,11 +9,11 @@ import math
 from collections.abc import Iterator
 
 from infra.gcp import GcpSettings
-from infra.gcp.costs import OURS
 from infra.gcp.emulator.drive import KIND
 from infra.gcp.emulator.serving.endpoints import KIND as ENDPOINT
 from infra.gcp.emulator.serving.fleet import rented
 from infra.gcp.emulator.world import World
+from infra.gcp.machines import called
 from infra.gcp.names import STEP
 from infra.prices import hourly
 from infra.rehearsal.bill import Item
@@ -27,11 +27,7 @@ def items(world: World, since: float, settings: GcpSettings) -> Iterator[Item]:
         body = job["body"]
         step = body.get("labels", {}).get(STEP, body["displayName"])
         for pool in body["jobSpec"]["workerPoolSpecs"]:
-            spec = pool.get("machineSpec", {})
-            machine, kind = spec.get("machineType", ""), spec.get("acceleratorType", "")
-            count = int(spec.get("acceleratorCount") or 0)
-            if machine.startswith("n1-") and kind in OURS:
-                machine += f"+{OURS[kind]}" + (f":{count}" if count > 1 else "")
+            machine = called(pool["machineSpec"])
             price = hourly("gcp", machine, settings.prices)
             usd = None if math.isnan(price) else price
             yield Item(step, machine, int(pool.get("replicaCount") or 1), job["seconds"], usd)

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple, TypeAlias
 
 from infra.errors import InputError, SettingsError
-from infra.gcp import GcpSettings, costs
+from infra.gcp import GcpSettings, machines
 from infra.gcp.names import label
 from infra.plan import canonical
 
@@ -161,7 +161,7 @@ def accelerator(serving: Serving) -> Found:
     """The accelerators of each machine, as its specification has them. Raises UnsupportedError."""
     if not serving.accelerator:
         return {}
-    kind, count = costs.attached(serving.accelerator)
+    kind, count = machines.attached(serving.accelerator)
     return {"acceleratorType": kind, "acceleratorCount": count}
 
 
