@@ -27,6 +27,26 @@ _LEADING = ("AWS_", "HTTPS_PROXY", "https_proxy", "NO_PROXY", "no_proxy")
 """How the variables begin that say who we are, and how AWS is reached."""
 
 
+@functools.cache
+def models() -> Any:
+    """botocore's loader of the services' models, which remembers what it has read: megabytes."""
+    from botocore.loaders import Loader
+
+    return Loader()
+
+
+def session(region: str, *keys: str) -> Any:
+    """boto3's own; ``keys`` are an access key and its secret. Raises InputError without boto3."""
+    try:
+        import boto3
+        import botocore.session
+    except ImportError:
+        raise InputError("AWS needs boto3: run `make setup`, or install the extra aws") from None
+    found = botocore.session.get_session()
+    found.register_component("data_loader", models())
+    return boto3.session.Session(*keys, region_name=region, botocore_session=found)
+
+
 class Aws:
     """One account in one region, with the credentials that boto3 finds."""
 
@@ -87,8 +107,12 @@ class Aws:
         """boto3's own. Raises InputError without boto3, CredentialsError."""
         with self._lock:
             if service not in self._clients:
-                self._clients[service] = _client(service, self.region)
+                self._clients[service] = _client(self._session, service)
             return self._clients[service]
+
+    @functools.cached_property
+    def _session(self) -> Any:
+        return session(self.region)
 
 
 def connected(region: str) -> Aws:
@@ -102,11 +126,7 @@ def _kept(region: str, _leading: tuple[tuple[str, str], ...]) -> Aws:
     return Aws(region)
 
 
-def _client(service: str, region: str) -> Any:
-    try:
-        import boto3
-    except ImportError:
-        raise InputError("AWS needs boto3: run `make setup`, or install the extra aws") from None
+def _client(way: Any, service: str) -> Any:
     from botocore.config import Config
     from botocore.exceptions import BotoCoreError
 
@@ -116,7 +136,7 @@ def _client(service: str, region: str) -> Any:
         connect_timeout=_CONNECT, read_timeout=_READ, user_agent_extra="trefoil",
     )  # fmt: skip
     try:
-        return boto3.session.Session(region_name=region).client(service, config=config)
+        return way.client(service, config=config)
     except BotoCoreError as error:
         raise told(error, f"reach {service}") from error
 

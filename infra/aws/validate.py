@@ -60,10 +60,11 @@ def is_placeholder(value: Any) -> bool:
 
 @functools.cache
 def _model(service: str = "sagemaker") -> Any:
-    from botocore.loaders import Loader
     from botocore.model import ServiceModel
 
-    return ServiceModel(Loader().load_service_model(service, "service-2"))
+    from infra.aws.session import models
+
+    return ServiceModel(models().load_service_model(service, "service-2"))
 
 
 def operations() -> list[str]:

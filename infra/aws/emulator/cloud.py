@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
+from infra.aws import validate
 from infra.aws.emulator.machine import choose
 from infra.aws.emulator.moto import Moto
 from infra.aws.emulator.names import named
@@ -62,17 +63,18 @@ def standing(
     starts nothing. Raises InputError, and ProviderError where moto does not start.
     """
     requests, faults = workspace / "requests.jsonl", scenario.get("faults", ())
-    with contextlib.closing(Moto(workspace / "s3", requests, account.number, faults)) as moto:
-        from infra.aws.emulator import roles
+    moto = Moto(
+        workspace / "s3", requests, account.number, faults,
+        account.roles, account.region, account.bucket,
+    )  # fmt: skip
+    with contextlib.closing(moto):
         from infra.aws.emulator.images import Images
         from infra.aws.emulator.logs import Logs
         from infra.aws.emulator.sagemaker import SageMaker
         from infra.aws.emulator.serving.runtime import Runtime
         from infra.aws.emulator.serving.scaling import Scaling
 
-        objects = Objects(moto.address(), account.region)
-        objects.make_bucket(account.bucket, account.region)
-        roles.make(moto.address(), account.roles)
+        objects = Objects(moto.address, account.region)
         world = World(
             folder=workspace / "sagemaker",
             region=account.region,
@@ -101,13 +103,15 @@ def standing(
         log = Log(requests, named)
         with (
             serving(answer, log, Faults(faults), fail, answering) as address,
-            ground(_routes(account, answering, address, moto.address()), log),
+            ground(_routes(account, answering, address, moto.address), log),
             contextlib.closing(runtime),
             contextlib.closing(sagemaker),
             contextlib.nullcontext() if looking else held.answering(
-                workspace, f"{address} {moto.address()}"
+                workspace, f"{address} {moto.address}"
             ),
         ):  # fmt: skip
+            validate.operations()  # megabytes, read while moto starts
+            moto.wait()
             if not looking:
                 sagemaker.resume()
             yield Cloud(world, log)

@@ -25,7 +25,7 @@ _GRACE = 120.0
 """Seconds between SIGTERM and SIGKILL, as SageMaker has it."""
 _HALT = 10.0
 """The same where the stand-in itself ends."""
-_POLL, _SYNC = 0.05, 0.5
+_POLL, _SYNC = 0.02, 0.5
 _MESSAGES = {
     "Starting": "Preparing the instances for training",
     "Downloading": "Downloading input data",

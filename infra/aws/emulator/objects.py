@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
+
+from infra.aws.session import session
+
+_CHUNK = 2**20
 
 
 class Objects:
@@ -13,21 +18,13 @@ class Objects:
 
     def __init__(self, address: str, region: str) -> None:
         """``address`` is moto's."""
-        import boto3
+        way = session(region, "the-cloud", "itself")
         from boto3.s3.transfer import TransferConfig
         from botocore.config import Config
 
-        session = boto3.session.Session("the-cloud", "itself", region_name=region)
         config = Config(s3={"addressing_style": "path"}, max_pool_connections=50)
-        self._client: Any = session.client("s3", endpoint_url=address, config=config)
+        self._client: Any = way.client("s3", endpoint_url=address, config=config)
         self._plainly = TransferConfig(use_threads=False)
-
-    def make_bucket(self, name: str, region: str) -> None:
-        """Make a bucket, where there is none of that name."""
-        if name in [each["Name"] for each in self._client.list_buckets()["Buckets"]]:
-            return
-        place = {"CreateBucketConfiguration": {"LocationConstraint": region}}
-        self._client.create_bucket(Bucket=name, **({} if region == "us-east-1" else place))
 
     def read(self, uri: str) -> bytes | None:
         """An object, or None where there is none."""
@@ -57,7 +54,9 @@ class Objects:
                 continue  # the mark of a folder
             file = folder / name
             file.parent.mkdir(parents=True, exist_ok=True)
-            self._client.download_file(bucket, key, str(file), Config=self._plainly)
+            with file.open("wb") as to:
+                body = self._client.get_object(Bucket=bucket, Key=key)["Body"]
+                shutil.copyfileobj(body, to, _CHUNK)
             count += 1
         return count
 

@@ -1,4 +1,4 @@
-"""``python -m infra.aws.emulator.moto``: reads what it is given, prints its address, serves.
+"""``python -m infra.aws.emulator.moto SOCKET``: reads what it is given, serves, and says so.
 
 It ends when its standard input does, so that it never outlives whoever started it.
 """
@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import io
 import json
-import logging
 import os
 import socket
 import sys
@@ -18,6 +17,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 from urllib.parse import parse_qs
 
+from infra.aws.emulator.moto import before
 from infra.aws.emulator.moto.kept import Kept
 from infra.aws.emulator.names import named
 from infra.aws.emulator.refusal import fail
@@ -35,21 +35,22 @@ def main() -> None:
     """Serve until the end of standard input."""
     given = json.loads(sys.stdin.readline())
     os.environ["MOTO_ACCOUNT_ID"] = given["account"]
-    from moto.moto_server.werkzeug_app import (
-        DomainDispatcherApplication,
-        MotoRequestHandler,
-        create_backend_app,
-    )
+    from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
     from werkzeug.serving import make_server
 
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    from infra.aws.emulator.moto.handler import Handler
+
     kept = Kept(Path(given["folder"]), given["account"])
     kept.restore()
+    before.roles(given["account"], given["roles"])
+    if given["bucket"]:
+        before.bucket(given["account"], given["region"], given["bucket"])
     moto = DomainDispatcherApplication(create_backend_app)
     app = Noted(moto, Log(Path(given["log"]), named), Faults(given["faults"]), kept)
-    server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=MotoRequestHandler)
+    listening = int(sys.argv[1])
+    server = make_server("127.0.0.1", 0, app, True, request_handler=Handler, fd=listening)
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    print(f"http://127.0.0.1:{server.server_port}", flush=True)  # noqa: T201
+    print("serving", flush=True)  # noqa: T201
     sys.stdin.read()
     kept.keep()
     os._exit(0)  # a request under way is cut off

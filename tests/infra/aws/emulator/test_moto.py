@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,8 @@ ONCE = botocore.config.Config(retries={"total_max_attempts": 1})
 def _standing(folder: Path, *faults: dict[str, Any]) -> Iterator[Log]:
     log = Log(folder / "requests.jsonl", named)
     with closing(Moto(folder / "s3", folder / "requests.jsonl", ACCOUNT, faults)) as moto:
-        routes = {r"([\w.-]+\.)?(s3|sts|iam|ecr)(\.[\w-]+)?\.amazonaws\.com": moto.address()}
+        moto.wait()
+        routes = {r"([\w.-]+\.)?(s3|sts|iam|ecr)(\.[\w-]+)?\.amazonaws\.com": moto.address}
         with ground(routes, log):
             yield log
 
@@ -138,7 +140,7 @@ from infra.rehearsal.ground import ground
 from infra.rehearsal.log import Log
 folder = Path(sys.argv[1])
 with closing(Moto(folder / "s3", folder / "log", "123456789012")) as moto:
-    with ground({r"sts\\..*": moto.address()}, Log(folder / "log")):
+    with ground({r"sts\\..*": moto.address}, Log(folder / "log")):
         boto3.client("sts", region_name="eu-central-1").get_caller_identity()
         for service, call in (("ec2", "describe_instances"), ("s3", "list_buckets")):
             try:
@@ -166,7 +168,7 @@ import sys, time
 from pathlib import Path
 from infra.aws.emulator.moto import Moto
 moto = Moto(Path(sys.argv[1]) / "s3", Path(sys.argv[1]) / "log", "123456789012")
-moto.address()
+moto.wait()
 print(moto.pid, flush=True)
 time.sleep(600)
 """
@@ -186,9 +188,38 @@ def test_moto_ends_with_a_rehearsal_that_is_killed(tmp_path: Path) -> None:
     os.close(handle)
 
 
+def test_a_connection_lasts_and_the_rest_of_a_body_is_no_request(tmp_path: Path) -> None:
+    """A handshake a call would be most of a rehearsal; a body read as a request would poison it."""
+    with closing(
+        Moto(tmp_path / "s3", tmp_path / "log", ACCOUNT, bucket="a-bucket", region=REGION)
+    ) as moto:
+        moto.wait()
+        there = HTTPConnection(moto.address.removeprefix("http://"))
+        who = (
+            f"Credential=anyone/20260101/{REGION}/s3/aws4_request, SignedHeaders=host, Signature=0"
+        )
+        signed = {"Host": f"s3.{REGION}.amazonaws.com", "Authorization": f"AWS4-HMAC-SHA256 {who}"}
+        statuses, sockets = [], set()
+        for method, path in (
+            ("PUT", "/a-bucket/a"),
+            ("DELETE", "/a-bucket/a"),
+            ("HEAD", "/a-bucket/a"),
+            ("GET", "/a-bucket/a"),
+        ):
+            body = b"GET / HTTP/1.1\r\n\r\n" * 9 if method in ("PUT", "DELETE") else None
+            there.request(method, path, body, signed)
+            sockets.add(there.sock)
+            answer = there.getresponse()
+            answer.read()
+            statuses.append(answer.status)
+        there.close()
+    assert statuses == [200, 204, 404, 404]
+    assert len(sockets) == 1
+
+
 def test_moto_that_does_not_start_says_why(tmp_path: Path) -> None:
     (tmp_path / "s3").mkdir()
     (tmp_path / "s3" / "broken.json").write_text("{")
     moto = Moto(tmp_path / "s3", tmp_path / "log", ACCOUNT)
     with closing(moto), pytest.raises(ProviderError, match=r"did not start \(.*JSONDecodeError"):
-        moto.address()
+        moto.wait()
