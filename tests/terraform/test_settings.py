@@ -43,6 +43,23 @@ def test_the_output_is_what_settings_are_read_from(ground: Made, tmp_path: Path)
     assert not written.keys() & OURS
 
 
+SIGNS_IN = {
+    "aws": {"role_arn", "region"},
+    "gcp": {"workload_identity_provider", "service_account"},
+    "azure": {"client_id", "tenant_id", "subscription_id"},
+}
+"""What the login of each cloud takes, in .github/workflows."""
+
+
+@each_ground
+def test_a_workflow_finds_what_it_signs_in_with_by_one_name(ground: Made) -> None:
+    """The three are set up by one page of the docs."""
+    assert ground.outputs.keys() - {"policy_arns"} == {"settings", "ci"}
+    found = ground.outputs["ci"]
+    assert found.keys() == SIGNS_IN[ground.place]
+    assert all(found.values())
+
+
 @each_ground
 def test_what_the_clock_starts_is_told_the_same(ground: Made, tmp_path: Path) -> None:
     """Its run would go nowhere, or anywhere else than a person's."""

@@ -8,7 +8,7 @@ output "policy_arns" {
   value       = module.ground.policy_arns
 }
 
-output "ci_role_arn" {
-  description = "What CI assumes; null without ci."
-  value       = module.ground.ci_role_arn
+output "ci" {
+  description = "What a workflow signs in with, the role and the region; null without ci."
+  value       = module.ground.ci
 }

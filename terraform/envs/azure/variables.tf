@@ -68,10 +68,11 @@ variable "experiment" {
 }
 
 variable "ci" {
-  description = "The repository on GitHub whose workflows, in one of its environments, may launch runs; null for none."
+  description = "The repository on GitHub whose workflows, in one of its environments, may launch runs, and from which branch alone; null for none."
   type = object({
     repository  = string
     environment = string
+    branch      = optional(string)
   })
   default = null
 }

@@ -42,7 +42,15 @@ data "aws_iam_policy_document" "ci" {
     condition {
       test     = "StringEquals"
       variable = "token.actions.githubusercontent.com:sub"
-      values   = ["repo:${var.ci.repository}:environment:${var.ci.environment}"]
+      values   = [local.subject]
     }
   }
+}
+
+# Which branch it is, GitHub says in the subject where the repository asks for that (README.md).
+locals {
+  subject = var.ci == null ? "" : join(":", compact([
+    "repo:${var.ci.repository}:environment:${var.ci.environment}",
+    var.ci.branch == null ? "" : "ref:refs/heads/${var.ci.branch}",
+  ]))
 }

@@ -1,4 +1,4 @@
-# One key encrypts the bucket, the images, the jobs' disks and their logs.
+# One key encrypts the bucket, the images, the jobs' disks and the schedule.
 
 resource "aws_kms_key" "this" {
   description         = "${var.name}: data, models, images"
@@ -21,21 +21,6 @@ data "aws_iam_policy_document" "key" {
     principals {
       type        = "AWS"
       identifiers = ["${local.arn}:iam::${local.account}:root"]
-    }
-  }
-
-  statement {
-    sid       = "Logs"
-    actions   = ["kms:Encrypt", "kms:Decrypt", "kms:ReEncrypt*", "kms:GenerateDataKey*", "kms:Describe*"]
-    resources = ["*"]
-    principals {
-      type        = "Service"
-      identifiers = ["logs.${local.region}.amazonaws.com"]
-    }
-    condition {
-      test     = "ArnLike"
-      variable = "kms:EncryptionContext:aws:logs:arn"
-      values   = ["${local.arn}:logs:${local.region}:${local.account}:log-group:/aws/sagemaker/*"]
     }
   }
 }

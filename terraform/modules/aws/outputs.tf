@@ -28,7 +28,10 @@ output "policy_arns" {
   value       = { for each in [aws_iam_policy.launch, aws_iam_policy.endpoints, aws_iam_policy.push] : trimprefix(each.name, "${var.name}-") => each.arn }
 }
 
-output "ci_role_arn" {
-  description = "What CI assumes; null without ci."
-  value       = one(aws_iam_role.ci[*].arn)
+output "ci" {
+  description = "What a workflow signs in with, the role and the region; null without ci."
+  value = var.ci == null ? null : {
+    role_arn = aws_iam_role.ci[0].arn
+    region   = local.region
+  }
 }

@@ -108,8 +108,19 @@ data "aws_iam_policy_document" "schedule" {
 
   statement {
     sid       = "Key"
-    actions   = ["kms:CreateGrant", "kms:Decrypt", "kms:DescribeKey"]
+    actions   = ["kms:Decrypt", "kms:DescribeKey"]
     resources = [aws_kms_key.this.arn]
+  }
+
+  statement {
+    sid       = "Disks"
+    actions   = ["kms:CreateGrant"]
+    resources = [aws_kms_key.this.arn]
+    condition {
+      test     = "Bool"
+      variable = "kms:GrantIsForAWSResource"
+      values   = ["true"]
+    }
   }
 }
 

@@ -109,10 +109,11 @@ variable "experiment" {
 }
 
 variable "ci" {
-  description = "The repository on GitHub whose workflows, in one of its environments, may launch runs; null for none."
+  description = "The repository on GitHub whose workflows, in one of its environments, may launch runs, and from which branch alone; null for none."
   type = object({
     repository   = string
     environment  = string
+    branch       = optional(string)
     provider_arn = optional(string)
   })
   default = null
@@ -125,6 +126,11 @@ variable "ci" {
   validation {
     condition     = var.ci == null || can(regex("^[A-Za-z0-9._-]+$", var.ci.environment))
     error_message = "ci.environment is the name of one of the repository's environments, without a wildcard."
+  }
+
+  validation {
+    condition     = try(var.ci.branch, null) == null || can(regex("^[A-Za-z0-9._/-]+$", var.ci.branch))
+    error_message = "ci.branch is the name of one branch, such as main, without a wildcard."
   }
 }
 
@@ -153,6 +159,16 @@ variable "schedule" {
   validation {
     condition     = var.schedule == null || try(length(var.schedule.command) > 0 && alltrue([for each in var.schedule.command : length(each) <= 256]), false)
     error_message = "schedule.command is a program and its arguments, each of 256 characters at most."
+  }
+
+  validation {
+    condition     = var.schedule == null || try(startswith(var.schedule.instance_type, "ml."), false)
+    error_message = "schedule.instance_type is one of SageMaker's, such as ml.t3.medium."
+  }
+
+  validation {
+    condition     = var.schedule == null || try(var.schedule.hours > 0 && var.schedule.hours <= 120, false)
+    error_message = "schedule.hours is above 0, and 120 at most."
   }
 }
 

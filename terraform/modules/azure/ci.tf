@@ -7,5 +7,13 @@ resource "azurerm_federated_identity_credential" "ci" {
   parent_id           = azurerm_user_assigned_identity.this["ci"].id
   issuer              = "https://token.actions.githubusercontent.com"
   audience            = ["api://AzureADTokenExchange"]
-  subject             = "repo:${var.ci.repository}:environment:${var.ci.environment}"
+  subject             = local.subject
+}
+
+# Which branch it is, GitHub says in the subject where the repository asks for that (README.md).
+locals {
+  subject = var.ci == null ? "" : join(":", compact([
+    "repo:${var.ci.repository}:environment:${var.ci.environment}",
+    var.ci.branch == null ? "" : "ref:refs/heads/${var.ci.branch}",
+  ]))
 }

@@ -13,7 +13,8 @@ resource "azurerm_role_definition" "endpoints" {
       "environments/read", "environments/write", "environments/versions/read", "environments/versions/write",
       "models/read", "models/write", "models/versions/read", "models/versions/write", "models/versions/delete",
       "onlineEndpoints/read", "onlineEndpoints/write", "onlineEndpoints/delete",
-      "onlineEndpoints/score/action", "onlineEndpoints/token/action", "onlineEndpoints/deployments/*",
+      "onlineEndpoints/score/action", "onlineEndpoints/token/action",
+      "onlineEndpoints/deployments/*", # no list names the right to a deployment's logs
       "onlineEndpoints/operationresults/read", "onlineEndpoints/operationsstatus/read",
     ] : "Microsoft.MachineLearningServices/workspaces/${right}"]
   }

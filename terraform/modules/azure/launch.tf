@@ -18,7 +18,8 @@ resource "azurerm_role_definition" "launch" {
       "read", "computes/read", "datastores/read",
       "components/read", "components/write", "components/versions/read", "components/versions/write",
       "environments/read", "environments/write", "environments/versions/read", "environments/versions/write",
-      "experiments/read", "experiments/write", "experiments/runs/*",
+      "experiments/read", "experiments/write",
+      "experiments/runs/read", "experiments/runs/write", "experiments/runs/submit/action",
       "jobs/read", "jobs/write", "jobs/delete", "jobs/cancel/action", "jobs/operationresults/read",
     ] : "Microsoft.MachineLearningServices/workspaces/${right}"]
   }

@@ -108,10 +108,11 @@ variable "experiment" {
 }
 
 variable "ci" {
-  description = "The repository on GitHub whose workflows, in one of its environments, may launch runs; null for none."
+  description = "The repository on GitHub whose workflows, in one of its environments, may launch runs, and from which branch alone; null for none."
   type = object({
     repository  = string
     environment = string
+    branch      = optional(string)
   })
   default = null
 
@@ -123,6 +124,11 @@ variable "ci" {
   validation {
     condition     = var.ci == null || can(regex("^[A-Za-z0-9._-]+$", var.ci.environment))
     error_message = "ci.environment is the name of one of the repository's environments, without a wildcard."
+  }
+
+  validation {
+    condition     = try(var.ci.branch, null) == null || can(regex("^[A-Za-z0-9._/-]+$", var.ci.branch))
+    error_message = "ci.branch is the name of one branch, such as main, without a wildcard."
   }
 }
 

@@ -40,6 +40,10 @@ resource "google_service_account_iam_member" "ci" {
   member             = "principal://iam.googleapis.com/${google_iam_workload_identity_pool.github[0].name}/subject/${local.subject}"
 }
 
+# Which branch it is, GitHub says in the subject where the repository asks for that (README.md).
 locals {
-  subject = var.ci == null ? "" : "repo:${var.ci.repository}:environment:${var.ci.environment}"
+  subject = var.ci == null ? "" : join(":", compact([
+    "repo:${var.ci.repository}:environment:${var.ci.environment}",
+    var.ci.branch == null ? "" : "ref:refs/heads/${var.ci.branch}",
+  ]))
 }

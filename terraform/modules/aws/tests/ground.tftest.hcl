@@ -64,6 +64,18 @@ run "ci_by_one_environment_of_one_repository" {
   }
 }
 
+run "ci_by_one_branch" {
+  command = plan
+  variables {
+    ci = { repository = "me/my-models", environment = "production", branch = "main" }
+  }
+
+  assert {
+    condition     = anytrue([for each in data.aws_iam_policy_document.ci[0].statement[0].condition : each.test == "StringEquals" && each.values == tolist(["repo:me/my-models:environment:production:ref:refs/heads/main"])])
+    error_message = "A branch that the environment lets in could take on the role."
+  }
+}
+
 run "an_account_has_one_identity_provider" {
   command = plan
   variables {
@@ -174,6 +186,30 @@ run "a_schedule_that_could_change_under_us" {
   command = plan
   variables {
     schedule = { expression = "rate(1 day)", image = "me:latest", command = ["python"] }
+  }
+  expect_failures = [var.schedule]
+}
+
+run "a_branch_by_a_pattern" {
+  command = plan
+  variables {
+    ci = { repository = "me/my-models", environment = "production", branch = "release/*" }
+  }
+  expect_failures = [var.ci]
+}
+
+run "a_schedule_longer_than_a_job_may_run" {
+  command = plan
+  variables {
+    schedule = { expression = "rate(1 day)", image = "me@sha256:${sha256("image")}", command = ["python"], hours = 121 }
+  }
+  expect_failures = [var.schedule]
+}
+
+run "a_schedule_on_no_machine_of_sagemakers" {
+  command = plan
+  variables {
+    schedule = { expression = "rate(1 day)", image = "me@sha256:${sha256("image")}", command = ["python"], instance_type = "t3.medium" }
   }
   expect_failures = [var.schedule]
 }

@@ -253,3 +253,23 @@ run "a_schedule_of_nothing" {
   }
   expect_failures = [var.schedule]
 }
+
+run "ci_by_one_branch" {
+  command = plan
+  variables {
+    ci = { repository = "me/my-models", environment = "production", branch = "main" }
+  }
+
+  assert {
+    condition     = azurerm_federated_identity_credential.ci[0].subject == "repo:me/my-models:environment:production:ref:refs/heads/main"
+    error_message = "A branch that the environment lets in could sign in."
+  }
+}
+
+run "a_branch_by_a_pattern" {
+  command = plan
+  variables {
+    ci = { repository = "me/my-models", environment = "production", branch = "release/*" }
+  }
+  expect_failures = [var.ci]
+}

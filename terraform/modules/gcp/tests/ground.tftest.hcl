@@ -223,3 +223,23 @@ run "a_whole_domain_and_nobody" {
   }
   expect_failures = [var.launchers, var.ci, var.schedule, var.budget]
 }
+
+run "ci_by_one_branch" {
+  command = plan
+  variables {
+    ci = { repository = "me/my-models", environment = "production", branch = "main" }
+  }
+
+  assert {
+    condition     = google_iam_workload_identity_pool_provider.github[0].attribute_condition == "assertion.sub == \"repo:me/my-models:environment:production:ref:refs/heads/main\""
+    error_message = "A branch that the environment lets in could sign in."
+  }
+}
+
+run "a_branch_by_a_pattern" {
+  command = plan
+  variables {
+    ci = { repository = "me/my-models", environment = "production", branch = "release/*" }
+  }
+  expect_failures = [var.ci]
+}
