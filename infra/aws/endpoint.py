@@ -10,7 +10,6 @@ A canary is a configuration with both versions, each with its share of the reque
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from collections.abc import Callable, Mapping
@@ -45,6 +44,7 @@ from infra.aws.serving.state import (
     tidy,
 )  # fmt: skip
 from infra.aws.session import IN_USE, connected
+from infra.cloud import deploying
 from infra.errors import InputError, TrefoilError
 from infra.served import Endpoint
 
@@ -92,7 +92,7 @@ def deploy(
     if port is not None:
         raise InputError("an endpoint of SageMaker has an address of its own; leave --port out")
     check(workspace=workspace, name=name, canary=canary, environment=environment)
-    at, operation = At(name, told_by(environment), deadline), _operation(model)
+    at, operation = At(name, told_by(environment), deadline), deploying.operation(model)
     release = _prepared(at, Release(model_name or name, version), model, environment)
 
     def change(now: Configured | None) -> _Wanted:
@@ -289,12 +289,3 @@ def _told(at: At, state: State) -> Endpoint:
         started=state.changed,
         previous=previous.version if previous else None,
     )
-
-
-def _operation(model: Path) -> str:
-    """One of the operations that the model has. Raises InputError where it cannot be served."""
-    try:
-        card = json.loads((model / "serving.json").read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise InputError(f"{model} is no model to serve: it has no serving.json") from None
-    return "sample" if "sample" in card["operations"] else ""

@@ -11,7 +11,6 @@ A canary gets its share of the requests, or copies of it.
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from collections.abc import Callable, Mapping
@@ -20,6 +19,7 @@ from pathlib import Path
 from infra.azure.serving import assets, left, requests, trial
 from infra.azure.serving.requests import SERVER_IMAGE, SERVING, Found, Release, Shares, told_by
 from infra.azure.serving.state import At, State, delete, last_lines, look, settled, tidy, why
+from infra.cloud import deploying
 from infra.errors import InputError, ProviderError, TrefoilError
 from infra.served import Endpoint
 
@@ -62,7 +62,7 @@ def deploy(
     if port is not None:
         raise InputError("an endpoint of Azure ML has an address of its own; leave --port out")
     check(workspace=workspace, name=name, canary=canary, environment=environment)
-    at, operation = At(name, told_by(environment), deadline), _operation(model)
+    at, operation = At(name, told_by(environment), deadline), deploying.operation(model)
     release = Release(model_name or name, version, environment.get("TREFOIL_RUN_ID", ""))
     release = _prepared(at, release, model, environment)
     deployment, asked = requests.deployment(name, release, at.serving)
@@ -263,12 +263,3 @@ def _told(at: At, state: State) -> Endpoint:
         if idle
         else "",
     )
-
-
-def _operation(model: Path) -> str:
-    """One of the operations that the model has. Raises InputError where it cannot be served."""
-    try:
-        card = json.loads((model / "serving.json").read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise InputError(f"{model} is no model to serve: it has no serving.json") from None
-    return "sample" if "sample" in card["operations"] else ""

@@ -12,13 +12,13 @@ away while another takes its place.
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from infra.cloud import deploying
 from infra.errors import InputError, TrefoilError
 from infra.gcp.names import label
 from infra.gcp.serving import requests, state, trial, versions
@@ -75,7 +75,7 @@ def deploy(
     if port is not None:
         raise InputError("an endpoint of Vertex AI has an address of its own; leave --port out")
     check(workspace=workspace, name=name, canary=canary, environment=environment)
-    at, operation = At(name, told_by(environment), deadline), _operation(model)
+    at, operation = At(name, told_by(environment), deadline), deploying.operation(model)
     image = environment.get(SERVER_IMAGE)
     if not image:
         raise InputError(f"{SERVER_IMAGE}, which image serves, is not set; see {SERVING}")
@@ -261,12 +261,3 @@ def _message(at: At, now: State) -> str:
         f"{at.name} has machines that get no requests, for {', '.join(idle)}: a deployer is at "
         "work, or was killed; deploy again goes on, stop ends them all"
     )
-
-
-def _operation(model: Path) -> str:
-    """One of the operations that the model has. Raises InputError where it cannot be served."""
-    try:
-        card = json.loads((model / "serving.json").read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise InputError(f"{model} is no model to serve: it has no serving.json") from None
-    return "sample" if "sample" in card["operations"] else ""

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple, TypeAlias
 
 from infra.aws.names import named
+from infra.cloud import deploying
 from infra.errors import InputError, SettingsError
 from infra.plan import canonical
 
@@ -72,13 +73,7 @@ class Release(NamedTuple):
 
 def told_by(environment: Mapping[str, str]) -> Serving:
     """What deploy is told. Raises InputError where it is not."""
-    text = environment.get(SERVING)
-    if not text:
-        raise InputError(
-            f"{SERVING}, which says what an endpoint is made of, is not set; deploy in a pipeline, "
-            "or by python -m pipelines deploy --provider aws"
-        )
-    return Serving(**json.loads(text))
+    return deploying.told_by(environment, SERVING, Serving, "aws")
 
 
 def check(serving: Serving, canary: int) -> None:

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 from infra.azure import AzureSettings
 from infra.azure.session import Where
+from infra.cloud import deploying
 from infra.errors import InputError, SettingsError
 from infra.plan import canonical
 
@@ -123,13 +124,7 @@ def of(settings: AzureSettings) -> Serving:
 
 def told_by(environment: Mapping[str, str]) -> Serving:
     """What deploy is told. Raises InputError where it is not."""
-    text = environment.get(SERVING)
-    if not text:
-        raise InputError(
-            f"{SERVING}, which says what an endpoint is made of, is not set; deploy in a pipeline, "
-            "or by python -m pipelines deploy --provider azure"
-        )
-    return Serving(**json.loads(text))
+    return deploying.told_by(environment, SERVING, Serving, "azure")
 
 
 def check(serving: Serving, canary: int) -> None:

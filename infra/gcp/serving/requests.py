@@ -13,6 +13,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple, TypeAlias
 
+from infra.cloud import deploying
 from infra.errors import InputError, SettingsError
 from infra.gcp import GcpSettings, machines
 from infra.gcp.names import label
@@ -122,13 +123,7 @@ class Version(NamedTuple):
 
 def told_by(environment: Mapping[str, str]) -> Serving:
     """What deploy is told. Raises InputError where it is not."""
-    text = environment.get(SERVING)
-    if not text:
-        raise InputError(
-            f"{SERVING}, which says what an endpoint is made of, is not set; deploy in a pipeline, "
-            "or by python -m pipelines deploy --provider gcp"
-        )
-    return Serving(**json.loads(text))
+    return deploying.told_by(environment, SERVING, Serving, "gcp")
 
 
 def check(serving: Serving, canary: int) -> None:
