@@ -39,9 +39,15 @@ class Arm:
         """What is there; None where nothing is. Raises TrefoilError; ``doing`` is told in it."""
         return self._asked("GET", path, doing, version, {404: None})
 
-    def put(self, path: str, body: Found, doing: str, version: str = VERSION) -> Found | None:
-        """Make it so; None where it changes just now, and takes nothing. Raises TrefoilError."""
-        return self._asked("PUT", path, doing, version, {409: None}, body)
+    def put(
+        self, path: str, body: Found, doing: str, version: str = VERSION, *, once: bool = False
+    ) -> Found | None:
+        """Make it so; None where it changes just now, and takes nothing. Raises TrefoilError.
+
+        With ``once`` it is sent no second time, whatever becomes of the first.
+        """
+        own = {"retry_total": 0} if once else {}
+        return self._asked("PUT", path, doing, version, {409: None}, body, own)
 
     def post(self, path: str, body: Found, doing: str, version: str = VERSION) -> Found | None:
         """Ask for something of it; None where it is not there. Raises TrefoilError."""
@@ -69,13 +75,15 @@ class Arm:
     def _asked(
         self, method: str, path: str, doing: str, version: str,
         unless: Mapping[int, Found | None], body: Found | None = None,
+        own: Mapping[str, int] | None = None,
     ) -> Found | None:  # fmt: skip
         from azure.core.rest import HttpRequest
 
         params = {} if "api-version=" in path else {"api-version": version}
         url = path if path.startswith(_HOST) else f"{_HOST}{path}"
         request = HttpRequest(method, url, params=params, json=body)
-        response = self._azure.ask(doing, self._azure.client(_MANAGES).send_request, request)
+        send = self._azure.client(_MANAGES).send_request
+        response = self._azure.ask(doing, send, request, **(own or {}))
         if response.status_code in unless:
             return unless[response.status_code]
         self._azure.ask(doing, response.raise_for_status)

@@ -11,8 +11,10 @@ A canary gets its share of the requests, or copies of it.
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -25,6 +27,8 @@ from infra.served import Endpoint
 
 DEADLINE = 3600.0
 """Seconds that Azure has for one change."""
+_TRIES, _PAUSE = 6, 2.0
+"""How often the traffic is tried to be moved where Azure fails, and the seconds between."""
 _NAME = re.compile(r"[A-Za-z](?=.{2,31}$)[A-Za-z0-9-]*[A-Za-z0-9]")
 
 
@@ -206,22 +210,47 @@ def _switch(
 def _moved(at: At, change: Callable[[Shares], Shares], able: set[str] | None = None) -> State:
     """Change who gets the requests; where another deployer is at work, after that one.
 
-    ``able`` are the deployments that may get any; all that can, where it is not given.
+    ``able`` are the deployments that may get any; all that can, where it is not given. Azure takes
+    no precondition with a change: what is sent is made of what was looked at just before, is sent
+    once, and is looked at again after. Raises ProviderError.
     """
     doing = f"move the requests of {at.name}"
-    while True:
+    for tried in itertools.count(1):
         now = settled(at)
         wanted = change(now.standing())
         if able is None and now.serves(wanted):
             return now
-        there = {each for each in now.deployments if now.ready(each)} if able is None else able
-        asked = requests.endpoint(at.name, wanted, at.serving, there)
-        if at.put("onlineEndpoints", at.path, asked, doing) is not None:
-            break
-    after = settled(at)
-    if after.status != "Succeeded":
-        raise ProviderError(f"Azure did not {doing}: it is {after.status or 'gone'}")
-    return after
+        there = _able(now, wanted, doing) if able is None else able
+        asked = requests.endpoint(at.name, wanted, at.serving, there, now.moves + 1)
+        if not _sent(at, asked, doing, last=tried >= _TRIES):
+            continue
+        after = settled(at)
+        if after.status != "Succeeded":
+            raise ProviderError(f"Azure did not {doing}: it is {after.status or 'gone'}")
+        if not after.overwritten(wanted, now.moves + 1):
+            return after
+    raise AssertionError  # the loop returns, or raises
+
+
+def _sent(at: At, asked: Found, doing: str, last: bool) -> bool:
+    """Send a change; False where another look tells what came of it. Raises TrefoilError."""
+    try:
+        return at.put("onlineEndpoints", at.path, asked, doing, once=True) is not None
+    except ProviderError:  # it may be done all the same, or another deployer be quicker
+        if last:
+            raise
+        time.sleep(_PAUSE)
+        return False
+
+
+def _able(now: State, wanted: Shares, doing: str) -> set[str]:
+    """The deployments that can answer. Raises ProviderError where the one that shall cannot."""
+    if wanted.main and not now.ready(wanted.main):
+        raise ProviderError(
+            f"Azure cannot {doing} to {wanted.main}: it is not ready any more; give the same "
+            "command again"
+        )
+    return {each for each in now.deployments if now.ready(each)}
 
 
 def _undone(at: At, before: State, name: str, error: TrefoilError) -> TrefoilError:

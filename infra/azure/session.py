@@ -18,7 +18,7 @@ from typing import Any, NamedTuple, ParamSpec, TypeVar
 
 from infra.azure import AzureSettings
 from infra.azure.errors import told
-from infra.errors import InputError, TrefoilError
+from infra.errors import InputError, ProviderError, TrefoilError
 
 _ARM = "https://management.azure.com"
 _SCOPE = f"{_ARM}/.default"
@@ -158,7 +158,8 @@ class Azure:
 
     def _history(self) -> tuple[Any, str]:
         """The client of the workspace's own service, and where the workspace is in it."""
-        link = self.workspace()["properties"]["discoveryUrl"]
+        of = f"the workspace {self.where.workspace}"
+        link: str = required(self.workspace(), "properties", "discoveryUrl", of=of)
         found = json.loads(self.text(link) or "{}")
         front = str(found.get("history") or found.get("api") or link.rpartition("/")[0])
         return self.client(_HISTORY), f"{front}/history/v1.0{self.where.path}"
@@ -219,6 +220,22 @@ def reached(where: Where) -> Azure:
     """The same, for whoever has no settings but this."""
     leading = tuple(sorted(each for each in os.environ.items() if each[0].startswith(_LEADING)))
     return _connected(where, leading)
+
+
+def required(found: Mapping[str, Any], *path: str, of: str) -> Any:
+    """What a document of Azure's says there. Raises ProviderError where that is left out.
+
+    ``of`` is what the document tells of: "the endpoint digits".
+    """
+    at: Any = found
+    for name in path:
+        at = at.get(name) if isinstance(at, Mapping) else None
+    if at is None:
+        raise ProviderError(
+            f"Azure tells no {'.'.join(path)} of {of}, without which nothing is known of it; give "
+            "the same command again"
+        )
+    return at
 
 
 def missing(error: TrefoilError) -> bool:

@@ -27,6 +27,8 @@ SERVER_IMAGE = "TREFOIL_SERVER_IMAGE"
 """And which image serves."""
 ENDPOINT, VERSION, RUN = "trefoil.endpoint", "trefoil.version", "trefoil.run"
 MAIN, CANARY, PREVIOUS = "trefoil.main", "trefoil.canary", "trefoil.previous"
+MOVES = "trefoil.moves"
+"""How often the traffic was moved: two deployers who count the same did not see each other."""
 ENVIRONMENT = "trefoil-server"
 MOUNT = "/var/trefoil"
 """Where Azure mounts the model; the server searches it for what it serves."""
@@ -187,11 +189,11 @@ def environment_version(body: Found) -> str:
     return hashlib.sha256(canonical(said)).hexdigest()[:20]
 
 
-def endpoint(name: str, shares: Shares, serving: Serving, there: set[str]) -> Found:
+def endpoint(name: str, shares: Shares, serving: Serving, there: set[str], moves: int = 0) -> Found:
     """An endpoint; only deployments that are ``there`` can get requests."""
     remembered = {
         ENDPOINT: name, VERSION: shares.version, MAIN: shares.main, CANARY: shares.canary,
-        PREVIOUS: shares.previous,
+        PREVIOUS: shares.previous, MOVES: str(moves) if moves else "",
     }  # fmt: skip
     traffic, mirror = _traffic(shares, serving, there)
     return {

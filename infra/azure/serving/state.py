@@ -14,12 +14,14 @@ from infra.azure.serving.requests import (
     CANARY,
     ENDPOINT,
     MAIN,
+    MOVES,
     PREVIOUS,
     RUN,
     VERSION,
     Serving,
     Shares,
 )
+from infra.azure.session import required
 from infra.errors import CredentialsError, InputError, ProviderError
 from infra.served import EndpointState
 
@@ -54,13 +56,14 @@ class At(NamedTuple):
         return self.serving.deployment(self.name, name, *more)
 
     def put(
-        self, kind: str, path: str, body: Found, doing: str, version: str = ARM_VERSION
-    ) -> Found | None:
-        """Make it so; None where it changes just now. Raises InputError at what Azure refuses."""
+        self, kind: str, path: str, body: Found, doing: str, version: str = ARM_VERSION, *,
+        once: bool = False,
+    ) -> Found | None:  # fmt: skip
+        """See Arm. Raises InputError at what Azure would refuse."""
         if found := validate.problems(kind, version, body):
             lines = "".join(f"\n  {each}" for each in found)
             raise InputError(f"Azure would not {doing}; nothing was sent:{lines}")
-        return self.arm.put(path, body, doing, version)
+        return self.arm.put(path, body, doing, version, once=once)
 
 
 class Deployed(NamedTuple):
@@ -76,7 +79,10 @@ class Deployed(NamedTuple):
 
 
 class State(NamedTuple):
-    """An endpoint. Without a ``status`` there is none. ``shares`` is what its tags remember."""
+    """An endpoint. Without a ``status`` there is none. ``shares`` is what its tags remember.
+
+    ``moves`` is how often its traffic was moved.
+    """
 
     status: str
     shares: Shares
@@ -85,6 +91,7 @@ class State(NamedTuple):
     mirror: Mapping[str, int]
     url: str
     changed: float | None
+    moves: int = 0
 
     def standing(self) -> Shares:
         """What its tags remember, of what is still there."""
@@ -99,6 +106,11 @@ class State(NamedTuple):
     def serves(self, shares: Shares) -> bool:
         """Whether it is as it shall be, all of it."""
         return self.shares == shares and shares.main in self.deployments and bool(self.traffic)
+
+    def overwritten(self, wanted: Shares, moves: int) -> bool:
+        """Whether another deployer, who had not seen this move, has put his own in its place."""
+        mine, theirs = (each._replace(percent=0) for each in (wanted, self.shares))
+        return self.moves == moves and mine != theirs
 
     def ready(self, name: str) -> bool:
         """Whether a deployment is there, and can answer."""
@@ -130,14 +142,14 @@ def look(at: At) -> State:
     found = at.arm.get(at.path, f"look at the endpoint {at.name}")
     if found is None:
         return State("", Shares(), {}, {}, {}, "", None)
-    tags, properties = found.get("tags") or {}, found["properties"]
+    tags, properties = found.get("tags") or {}, found.get("properties") or {}
     if tags.get(ENDPOINT) != at.name:
         raise InputError(
             f"there is an endpoint {at.name} in this workspace that Trefoil did not make; choose "
             "another name"
         )
     pages = at.arm.pages(f"{at.path}/deployments", f"list what the endpoint {at.name} serves")
-    deployments = {each["name"]: _deployed(each) for each in pages}
+    deployments = {each.name: each for each in map(_deployed, pages)}
     traffic = {name: each for name, each in (properties.get("traffic") or {}).items() if each}
     mirror = {name: each for name, each in (properties.get("mirrorTraffic") or {}).items() if each}
     canary = tags.get(CANARY, "")
@@ -145,9 +157,13 @@ def look(at: At) -> State:
         tags.get(VERSION, ""), tags.get(MAIN, ""), canary,
         mirror.get(canary) or traffic.get(canary, 0), tags.get(PREVIOUS, ""),
     )  # fmt: skip
-    status = properties["provisioningState"]
+    status = required(found, "properties", "provisioningState", of=f"the endpoint {at.name}")
     url, changed = properties.get("scoringUri") or "", _when(found, "lastModifiedAt")
-    return State(status, shares, deployments, traffic, mirror, url, changed)
+    moves = tags.get(MOVES, "")
+    return State(
+        status, shares, deployments, traffic, mirror, url, changed,
+        int(moves) if moves.isdecimal() else 0,
+    )  # fmt: skip
 
 
 def settled(at: At) -> State:
@@ -191,21 +207,26 @@ def delete(at: At, *names: str) -> None:
 
 
 def tidy(at: At, state: State, left: Iterable[str]) -> None:
-    """Begin to delete what gets no requests any more: ``left``, and what nobody is making."""
+    """Begin to delete what gets no requests any more: ``left``, and what nobody is making.
+
+    What is younger than the version before may be another deployer's, who is at it still.
+    """
     known, now = set(left), time.time()
-    main = state.deployments.get(state.shares.main)
+    kept = (state.shares.main, state.shares.previous)
+    since = min((state.deployments[n].created for n in kept if n in state.deployments), default=now)
     for each in state.idle():
-        older = main is not None and each.created < main.created
-        if each.name in known or older or each.status == "Failed" or now - each.created > _YOUNG:
+        old = each.created < since or now - each.created > _YOUNG
+        if each.name in known or old or each.status == "Failed":
             at.arm.delete(at.deployment(each.name), f"delete the deployment {each.name}")
 
 
 def _deployed(found: Mapping[str, Any]) -> Deployed:
-    tags, properties = found.get("tags") or {}, found["properties"]
-    own = properties.get("properties") or {}
-    asked = own.get("AzureAsyncOperationUri", found["id"])
+    name = required(found, "name", of="a deployment")
+    status = required(found, "properties", "provisioningState", of=f"the deployment {name}")
+    tags, own = found.get("tags") or {}, found["properties"].get("properties") or {}
+    asked = own.get("AzureAsyncOperationUri") or found.get("id", "")
     return Deployed(
-        found["name"], tags.get(VERSION, ""), properties["provisioningState"], tags.get(RUN, ""),
+        name, tags.get(VERSION, ""), status, tags.get(RUN, ""),
         _when(found, "createdAt") or time.time(), asked,
     )  # fmt: skip
 
