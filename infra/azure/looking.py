@@ -10,7 +10,7 @@ from typing import Any
 from infra.azure import errors
 from infra.azure import logs as log
 from infra.azure.jobs import STEP
-from infra.azure.session import Azure
+from infra.azure.session import Azure, required
 from infra.cloud.looking import Look, Task, concluded, not_reached, with_last_lines
 from infra.cloud.records import Attempt
 from infra.cloud.stepfile import VALUES
@@ -58,7 +58,7 @@ class Looker:
             step = next(each.name for each in self.plan.steps if not each.always)
             task = self._task(step, found)
             return Look(task.state, task.state, {step: task}, task.began, task.ended)
-        state = _STATES.get(found["status"], "running")
+        state = _STATES.get(required(found, "status", of="the run"), "running")
         tasks = self._tasks(state, done)
         failed = any(task.state == "failed" for task in tasks.values())
         if state in FINAL and failed:  # Azure may call a pipeline whole of which a branch failed
@@ -87,11 +87,11 @@ class Looker:
         """The job of a step, as run history tells it."""
         if step in self._ended:
             return self._ended[step]
-        status = job["status"]
+        status = required(job, "status", of=f"the job of {step}")
         state = _STATES.get(status, "running")
         task = Task(
             state, moment(job, "startTimeUtc", "createdUtc"), moment(job, "endTimeUtc"), "job",
-            job["runId"], self._attempt.request["left"].get(step, ""),
+            job.get("runId", ""), self._attempt.request["left"].get(step, ""),
         )  # fmt: skip
         if state == "running":
             return task._replace(words=_doing(status, job))

@@ -15,7 +15,7 @@ from infra.azure.jobs import RUN
 from infra.azure.looking import Looker
 from infra.azure.serving.left import remove, unused
 from infra.azure.serving.requests import of
-from infra.azure.session import Azure, connected
+from infra.azure.session import Azure, connected, required
 from infra.azure.stopping import cancel
 from infra.azure.store import Blobs
 from infra.cloud.records import Attempt, Records
@@ -84,7 +84,7 @@ def _jobs_of(request: Mapping[str, Any]) -> Iterator[str]:
 
 def _over(azure: Azure, name: str) -> bool:
     found = azure.run(name)
-    return found is None or found["status"] in _OVER
+    return found is None or required(found, "status", of=f"the job {name}") in _OVER
 
 
 def _wait_for(azure: Azure, name: str) -> None:

@@ -30,5 +30,5 @@ def names(serving: Serving) -> list[str]:
     """The endpoints of the workspace that are ours."""
     at = At("", serving, _DEADLINE)
     pages = at.arm.pages(serving.address("onlineEndpoints"), "list the endpoints")
-    tags = [(each["name"], (each.get("tags") or {}).get(ENDPOINT)) for each in pages]
-    return sorted(name for name, tag in tags if tag == name)
+    tags = [(each.get("name"), (each.get("tags") or {}).get(ENDPOINT)) for each in pages]
+    return sorted(name for name, tag in tags if name and tag == name)

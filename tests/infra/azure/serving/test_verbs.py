@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from infra.azure.arm import Arm
 from infra.azure.serving import left
 from infra.errors import InputError, ProviderError, QuotaError
 from tests.infra.azure.serving.placed import place
@@ -209,3 +210,34 @@ def test_what_a_run_left_without_requests_is_known_by_the_run(tmp_path: Path) ->
         assert left.remove(at, found.name)
         assert not left.remove(at, found.name)
         assert there.answers(2) == ["2", "2"]
+
+
+@pytest.mark.parametrize(
+    ("left_out", "words"),
+    [
+        ("endpoint", r"Azure tells no properties\.provisioningState of the endpoint digits"),
+        ("deployment", r"Azure tells no properties\.provisioningState of the deployment v1-"),
+        ("tags", "that Trefoil did not make"),
+    ],
+)
+def test_what_azure_leaves_out_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, left_out: str, words: str
+) -> None:
+    """A KeyError tells a person nothing of whose fault it is, or what to do."""
+    get = Arm.get
+
+    def less(self: Arm, path: str, *rest: Any) -> Any:
+        found: Any = get(self, path, *rest)
+        if left_out == "endpoint" and path.endswith("/digits"):
+            del found["properties"]["provisioningState"]
+        if left_out == "deployment" and path.endswith("/deployments"):
+            del found["value"][0]["properties"]["provisioningState"]
+        if left_out == "tags" and path.endswith("/digits"):
+            del found["tags"], found["properties"]
+        return found
+
+    with place(tmp_path) as there:
+        there.deploy("1")
+        monkeypatch.setattr(Arm, "get", less)
+        with pytest.raises((InputError, ProviderError), match=words):
+            there.ask("rollback")
