@@ -13,9 +13,9 @@ from infra.azure import logs as log
 from infra.azure.looking import Looker
 from infra.azure.reaping import left, reap
 from infra.azure.session import Azure, connected
-from infra.azure.stopping import stop
+from infra.azure.stopping import stop, stop_attempt
 from infra.azure.store import Blobs
-from infra.cloud import following, telling
+from infra.cloud import following, starting, telling
 from infra.cloud.looking import Look, Task, kept
 from infra.cloud.outputs import Outputs
 from infra.cloud.records import Attempt, Records
@@ -95,11 +95,11 @@ def cancel(run: RunRef, settings: AzureSettings) -> bool:
     """Ask Azure to end the run; safe to repeat. False when it had ended already."""
     watched = _Watched(run, settings)
     found = watched.look()
+    if found.state == "waiting" or (found.state in FINAL and not watched.started):
+        watched.forestall()
+        return found.state == "waiting"
     if found.state in FINAL:
         return False
-    if found.state == "waiting":  # of a command that was killed before anything began
-        watched.end(Look("cancelled", "cancelled", {}, words="ended before it began"))
-        return True
     stop(watched.azure, found)
     return True
 
@@ -125,16 +125,27 @@ class _Watched:
     def plan(self) -> Plan:
         return self._looker.plan
 
+    @property
+    def started(self) -> bool:
+        """Whether it is known to have been started."""
+        return bool(self._attempt.started)
+
+    def forestall(self) -> None:
+        """See to it that it never starts."""
+        self._attempt = starting.forestall(
+            self._records, self._attempt, lambda attempt: stop_attempt(self.azure, attempt)
+        )
+
     def look(self) -> Look:
         """How it stands; starts exit handlers that are due, and keeps how it ended."""
         if self._attempt.ended:
             return kept(self._attempt.ended)
         found = self._looker.look()
+        if found.state == "waiting":  # or somebody has just started it, or cancelled it
+            self._attempt = self._records.again(self._attempt)
+            self._looker = Looker(self.azure, self.store, self._attempt)
+            return found
         handlers.send(self.azure, self.store, self._attempt, found)
         if found.state in FINAL:
-            self.end(found)
+            self._attempt = self._records.note(self._attempt, "ended", found.data())
         return found
-
-    def end(self, found: Look) -> None:
-        """Keep how it ended."""
-        self._attempt = self._records.note(self._attempt, "ended", found.data())

@@ -11,7 +11,7 @@ from infra.azure import errors
 from infra.azure import logs as log
 from infra.azure.jobs import STEP
 from infra.azure.session import Azure, required
-from infra.cloud.looking import Look, Task, concluded, not_reached, with_last_lines
+from infra.cloud.looking import Look, Task, concluded, not_reached, unknown, with_last_lines
 from infra.cloud.records import Attempt
 from infra.cloud.stepfile import VALUES
 from infra.cloud.store import Store
@@ -53,7 +53,7 @@ class Looker:
             return Look("succeeded", "succeeded", done, began, ended)
         found = self._azure.run(request["main"])
         if found is None:
-            return Look("waiting", "waiting", {})
+            return unknown(self._attempt.started, "Azure ML")
         if not request["pipeline"]:
             step = next(each.name for each in self.plan.steps if not each.always)
             task = self._task(step, found)

@@ -6,6 +6,7 @@ steps left, checkpoints, and the records of the run.
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -16,9 +17,10 @@ from infra.azure.looking import Looker
 from infra.azure.serving.left import remove, unused
 from infra.azure.serving.requests import of
 from infra.azure.session import Azure, connected, required
-from infra.azure.stopping import cancel
+from infra.azure.stopping import cancel, stop_attempt
 from infra.azure.store import Blobs
 from infra.cloud.records import Attempt, Records
+from infra.cloud.starting import forestall
 from infra.cloud.store import remove_under
 from infra.errors import ProviderError
 from infra.plan import FINAL, RunRef
@@ -37,6 +39,8 @@ def reap(run: RunRef, settings: AzureSettings, *, data: bool = False) -> list[st
     store = Blobs(azure, settings.datastore)
     records = Records(store, settings.prefix)
     attempts = records.attempts(run)
+    if not attempts[-1].started and not attempts[-1].ended:  # nor may it start now
+        forestall(records, attempts[-1], functools.partial(stop_attempt, azure))
     did = [*_end(azure, attempts), *_remove_unused(settings, run.run_id)]
     if not attempts[-1].ended:
         look = Looker(azure, store, attempts[-1]).look()

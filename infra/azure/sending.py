@@ -6,6 +6,7 @@ answer, or a command that is killed, starts nothing twice and loses nothing.
 
 from __future__ import annotations
 
+import functools
 import io
 import json
 import time
@@ -17,7 +18,9 @@ from infra.azure.jobs import LEFT, Document, Place
 from infra.azure.looking import Looker
 from infra.azure.names import named
 from infra.azure.session import Azure, azure_ai_ml
+from infra.azure.stopping import stop_attempt
 from infra.azure.store import Blobs
+from infra.cloud import starting
 from infra.cloud.looking import Look, kept
 from infra.cloud.problems import refuse
 from infra.cloud.records import Attempt, Records
@@ -37,13 +40,16 @@ def send(azure: Azure, request: Request, settings: AzureSettings) -> Attempt:
     store = Blobs(azure, settings.datastore)
     records = Records(store, settings.prefix)
     attempt = records.newest(request.run_id)
-    look = _look(azure, store, attempt) if attempt and attempt.started else None
+    look = _look(azure, store, attempt) if attempt and (attempt.started or attempt.ended) else None
     if attempt and look and look.state not in _BROKEN:
         return attempt
     preflight.require(azure, body, settings)
+    end = functools.partial(stop_attempt, azure)
     if attempt is None:
         attempt = records.claim(request.run_id, 1, _asked(request, settings, 1, {}))
     elif look:
+        if not attempt.started:  # a command that was killed may have started it, cancelled or not
+            end(attempt)
         number = attempt.number + 1
         done = _done(look)
         attempt = records.claim(request.run_id, number, _asked(request, settings, number, done))
@@ -51,14 +57,19 @@ def send(azure: Azure, request: Request, settings: AzureSettings) -> Attempt:
         store.put(key, content.encode(), once=True)  # a key holds the digest of its content
     for each in body["environments"]:
         _environment(azure, each)
-    if document := attempt.request["document"]:
-        start(azure, document)
-    return records.note(attempt, "started", {"main": attempt.request["main"]})
+    return starting.begin(records, attempt, functools.partial(_begun, azure, attempt), end)
 
 
 def check(request: Request) -> None:
     """Look at all that would be sent. Raises InputError with every fault that Azure would find."""
     refuse("Azure", graph.documents(request.body))
+
+
+def _begun(azure: Azure, attempt: Attempt) -> dict[str, Any]:
+    """Start what is not an exit handler, if there is any of it to be done."""
+    if document := attempt.request["document"]:
+        start(azure, document)
+    return {"main": attempt.request["main"]}
 
 
 def start(azure: Azure, document: Document) -> None:

@@ -6,6 +6,7 @@ import re
 
 from infra.azure.session import Azure, missing
 from infra.cloud.looking import Look
+from infra.cloud.records import Attempt
 from infra.errors import TrefoilError
 from infra.plan import FINAL
 
@@ -21,6 +22,12 @@ def stop(azure: Azure, found: Look) -> None:
     for task in found.tasks.values():
         if task.job and task.state not in FINAL:
             cancel(azure, task.job)
+
+
+def stop_attempt(azure: Azure, attempt: Attempt) -> None:
+    """Cancel whatever an attempt has started, which may be nothing."""
+    if name := attempt.request["main"]:
+        cancel(azure, name)
 
 
 def cancel(azure: Azure, name: str) -> None:

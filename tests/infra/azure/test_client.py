@@ -6,12 +6,15 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from infra.azure import client
+from infra.azure.arm import Arm
 from infra.azure.emulator import history
-from infra.azure.session import connected
+from infra.azure.session import Azure, connected
+from infra.cloud import looking
 from infra.errors import CredentialsError, InputError
 from infra.plan import Event, Plan, Resources
 from tests.infra.azure.running import (
@@ -219,6 +222,69 @@ def test_a_run_can_be_ended(stages: Stages, tmp_path: Path) -> None:
 def _until_it_says(stood: Stood, words: str) -> None:
     while words not in [line.text for line in client.logs(RUN, stood.settings, "", False)]:
         time.sleep(0.1)
+
+
+@pytest.mark.parametrize("only", ["", "end"])
+def test_a_run_that_is_cancelled_while_it_is_started_is_ended(
+    stages: Stages, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, only: str
+) -> None:
+    """Else it goes on, and is told as cancelled: until its timeout nobody looks at it again."""
+    plan = stages(how="wait")
+    plan = plan._replace(steps=(plan.step(only)._replace(after=()),)) if only else plan
+    ask: Any = Azure.ask
+
+    def cancelled(self: Azure, doing: str, *rest: Any, **named: Any) -> Any:
+        if doing in ("start the job r-1", "start the job r-1-end"):
+            assert client.cancel(RUN, stood.settings)
+        return ask(self, doing, *rest, **named)
+
+    with azure(tmp_path) as stood:
+        monkeypatch.setattr(Azure, "ask", cancelled)
+        assert states(stood.ran(plan))[""] == "cancelled"
+        monkeypatch.setattr(Azure, "ask", ask)
+        (job,) = [each for each in _over(stood) if not each["parent"]]
+        assert job["status"] == "Canceled"
+
+
+def _over(stood: Stood) -> list[dict[str, Any]]:
+    """The jobs, once all of them have ended; nobody else looks at them meanwhile."""
+    while any(e["status"] not in ("Completed", "Failed", "Canceled") for e in stood.jobs()):
+        time.sleep(0.05)
+    return stood.jobs()
+
+
+def test_a_cancelled_run_that_never_began_begins_anew(stages: Stages, tmp_path: Path) -> None:
+    """The same command again is how a person says that they want it after all."""
+    only = stages()._replace(steps=(stages().step("make"),))
+    denied = [{"host": "^management", "method": "PUT", "error": "AuthorizationFailed", "times": 1}]
+    with azure(tmp_path, faults=denied) as stood:
+        with pytest.raises(CredentialsError):
+            stood.submitted(only)
+        assert client.status(RUN, stood.settings).state == "waiting"
+        assert client.cancel(RUN, stood.settings)
+        assert client.status(RUN, stood.settings).state == "cancelled"
+        assert stood.ran(only)[-1].state == "succeeded"
+        assert stood.started() == ["r-1-make-2"]
+
+
+@pytest.mark.parametrize("only", ["", "make"])
+def test_a_run_that_was_removed_at_azure_is_told_and_begins_anew(
+    stages: Stages, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, only: str
+) -> None:
+    """Whoever watches it would wait for ever; so would the same command."""
+    monkeypatch.setattr(looking, "_SETTLING", 0.0)
+    plan = one_step(stages(), only) if only else stages()
+    plan = plan._replace(steps=tuple(each for each in plan.steps if not each.always))
+    with azure(tmp_path) as stood:
+        stood.submitted(plan)
+        (main,) = [each["name"] for each in _over(stood) if not each["parent"]]
+        where = connected(stood.settings).where
+        assert Arm(where).delete(f"{where.path}/jobs/{main}", "remove it")
+        last = list(client.follow(RUN, stood.settings))[-1]
+        assert (last.state, last.code) == ("failed", 1)
+        assert "Azure ML knows nothing of this run any more" in last.message
+        assert stood.ran(plan)[-1].state == "succeeded"
+        assert stood.started() == [f"{main}-2"]
 
 
 def test_logs_that_are_followed_tell_each_line_once(stages: Stages, tmp_path: Path) -> None:
