@@ -33,10 +33,10 @@ NOT_HERE = {
 }
 """What is not run by a test, and why."""
 TINY = (
-    "--set tracking_uri=none --param steps=30 --param hidden=16 --param promote=never --param "
+    "--set tracking_uri=none\n--param steps=30 --param hidden=16 --param promote=never --param "
     'gate={"bits_per_dim":null,"fd":null,"active_units":null}'
 )
-"""Few steps make no model that any limit lets pass."""
+"""As somebody types them who breaks lines. Few steps make no model that any limit lets pass."""
 OTHER = "0123456789abcdef0123456789abcdef"
 AWS = {
     "region": "eu-west-1", "bucket": "a-bucket",

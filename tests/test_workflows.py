@@ -7,6 +7,7 @@ import shlex
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -78,3 +79,30 @@ def test_a_live_script_is_shell_and_calls_verbs_that_there_are(file: Path) -> No
         parser = cli.Parser()
         pipelines._load(pipelines.VERBS[verb][1])(parser)
         parser.parse_args(words)
+
+
+def workflow(name: str) -> Any:
+    return yaml.safe_load((ROOT / ".github" / "workflows" / f"{name}.yml").read_text())
+
+
+LOGINS = {
+    "aws-actions/configure-aws-credentials": ("aws", "AWS_ROLE_ARN"),
+    "google-github-actions/auth": ("gcp", "GCP_SERVICE_ACCOUNT"),
+    "azure/login": ("azure", "AZURE_CLIENT_ID"),
+}
+
+
+def test_the_cheapest_signs_in_to_every_cloud_that_is_set_up() -> None:
+    """Without a login each place would be asked for its runs, and none would answer."""
+    document = workflow("retrain")
+    steps = document["jobs"]["retrain"]["steps"]
+    found = {step["uses"].partition("@")[0]: step.get("if") for step in steps if "uses" in step}
+    assert {name: found[name] for name in LOGINS} == {
+        name: f"env.PROVIDER == '{place}' || (env.PROVIDER == 'cheapest' && vars.{who})"
+        for name, (place, who) in LOGINS.items()
+    }
+
+
+def test_a_promotion_does_not_drop_one_of_another_model() -> None:
+    """While one waits for its approval, GitHub keeps a single other of the same group."""
+    assert "inputs.model_name" in workflow("promote")["concurrency"]["group"]
