@@ -13,7 +13,7 @@ from infra.errors import InputError
 from infra.gcp import errors
 from infra.gcp.jobs import RESOURCES
 from infra.gcp.names import RUN, STEP, label
-from infra.gcp.session import Found, Gcp
+from infra.gcp.session import Found, Gcp, required
 from infra.plan import FINAL, Plan, State, Step
 
 OF_JOB: Mapping[str, State] = {
@@ -37,13 +37,15 @@ _BAD_INPUT = 2
 
 def job_task(found: Found, step: str) -> Task:
     """A CustomJob as the task of a step."""
-    state = OF_JOB.get(found["state"], "running")
+    told = found.get("state", "")
+    state = OF_JOB.get(told, "running")
     began, ended = moment(found, "startTime", "createTime"), moment(found, "endTime")
-    words, code, error = _DOING.get(found["state"], ""), 0, ""
+    words, code, error = _DOING.get(told, ""), 0, ""
     if state == "failed":
         words, code, error = failure(found.get("error", {}), step)
     return Task(
-        state, began, ended if state in FINAL else 0.0, "CustomJob", _last(found["name"]),
+        state, began, ended if state in FINAL else 0.0, "CustomJob",
+        _last(required(found, "name", f"the job of {step}")),
         words=words, code=code, error=error,
     )  # fmt: skip
 
@@ -57,7 +59,7 @@ def of_run(gcp: Gcp, run_id: str, step: str = "") -> Iterator[Found]:
         "customJobs.list", "customJobs", "list the jobs", parent=gcp.parent,
         filter=" AND ".join(terms),
     )  # fmt: skip
-    yield from sorted(listed, key=lambda each: (each["createTime"], each["name"]))
+    yield from sorted(listed, key=lambda each: (each.get("createTime", ""), each.get("name", "")))
 
 
 class Details:
@@ -65,7 +67,7 @@ class Details:
 
     def __init__(self, found: Found, plan: Plan) -> None:
         told = found.get("jobDetail", {}).get("taskDetails", [])
-        self._known = {each["taskId"]: each for each in told}
+        self._known = {required(each, "taskId", "a task"): each for each in told}
         self._root = {step.task[0] for step in plan.steps if step.task}
         paths: dict[tuple[str, ...], list[tuple[tuple[int, ...], Found]]] = {}
         for each in told:
@@ -92,7 +94,7 @@ class Details:
         at: list[int] = []
         here: Found | None = task
         while here is not None:
-            names.insert(0, here["taskName"])
+            names.insert(0, required(here, "taskName", "a task"))
             here = self._known.get(here.get("parentTaskId", ""))
         if names and names[0] not in self._root:  # the whole pipeline has a task, too
             names = names[1:]
@@ -108,7 +110,7 @@ class Details:
 
 def pipeline_task(told: Found, step: Step, kept: Task | None) -> Task:
     """A task of a PipelineJob as the task of a step; ``kept`` is its CustomJob, if it has one."""
-    state = _OF_TASK.get(told["state"], "running")
+    state = _OF_TASK.get(told.get("state", ""), "running")
     began, ended = moment(told, "startTime", "createTime"), moment(told, "endTime")
     detail = told.get("executorDetail", {}).get("containerDetail", {})
     before = [_last(each) for each in detail.get("failedMainJobs", ())]
@@ -157,7 +159,7 @@ def _left(told: Found, step: Step) -> str:
         if name.startswith("output:") and name != f"output:{RESOURCES}"
     }
     artifacts = {
-        name: listed["artifacts"][0]["uri"]
+        name: str(listed["artifacts"][0].get("uri", ""))
         for name, listed in told.get("outputs", {}).items()
         if name in step.artifacts and listed.get("artifacts")
     }

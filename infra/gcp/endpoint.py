@@ -207,14 +207,15 @@ def _undone(
     if made and at.serving.network:
         state.undeploy(at, made)
     for name in before.traffic:
-        if name not in now.deployed:
+        if name in before.deployed and name not in now.deployed:
             state.deploy(at, now, state.again(before.deployed[name]))
     state.undeploy(at, [name for name in made if not look(at).traffic.get(name)])
     if not before.serves and not settled(at).deployed:
         state.delete(at)
     if new and new.made:
         versions.forget(at, new.version)
-    told = f"\nversion {before.labels[VERSION]} still serves" if before.traffic else ""
+    version = before.labels.get(VERSION, "before")
+    told = f"\nversion {version} still serves" if before.traffic else ""
     return type(error)(f"{error}{lines}{told}")
 
 

@@ -37,40 +37,48 @@ class Reader:
     def _new(self, job: str) -> Iterator[str]:
         seen = self._seen.setdefault(job, set())
         for entry in _entries(self._gcp, job, self._latest.get(job, "")):
-            self._latest[job] = max(self._latest.get(job, ""), entry["timestamp"])
-            if entry["insertId"] in seen:
+            when = str(entry.get("timestamp", ""))
+            self._latest[job] = max(self._latest.get(job, ""), when)
+            identity = entry.get("insertId") or f"{when} {_text(entry)}"
+            if identity in seen:
                 continue
-            seen.add(entry["insertId"])
+            seen.add(identity)
             yield from _text(entry).splitlines()
 
 
 def tail(gcp: Gcp, task: Task) -> list[str]:
-    """The last lines of a step; none where they cannot be read."""
+    """The last lines of a step's last job; none where they cannot be read."""
     from infra.errors import TrefoilError
 
+    jobs = task.job.split()
+    if not jobs:
+        return []
+    asked = {**_asked(gcp, jobs[-1]), "orderBy": "timestamp desc", "pageSize": _LAST}
     try:
-        return list(Reader(gcp).lines(task))[-_LAST:]
+        page = gcp.call("logging", "entries.list", "read the log", asked)
     except TrefoilError:
         return []
+    newest = page.get("entries", ())
+    return [line for entry in reversed(newest) for line in _text(entry).splitlines()][-_LAST:]
 
 
 def _entries(gcp: Gcp, job: str, since: str) -> Iterator[dict[str, Any]]:
     """Entries of a job, oldest first, from a time on."""
-    terms = ['resource.type="ml_job"', f'resource.labels.job_id="{job}"']
-    if since:
-        terms.append(f'timestamp>="{since}"')
-    asked: dict[str, Any] = {
-        "resourceNames": [f"projects/{gcp.project}"],
-        "filter": " AND ".join(terms),
-        "orderBy": "timestamp asc",
-        "pageSize": _PAGE,
-    }
+    asked = {**_asked(gcp, job, since), "orderBy": "timestamp asc", "pageSize": _PAGE}
     while True:
         page = gcp.call("logging", "entries.list", "read the log", asked)
         yield from page.get("entries", ())
         if not page.get("nextPageToken"):
             return
         asked = {**asked, "pageToken": page["nextPageToken"]}
+
+
+def _asked(gcp: Gcp, job: str, since: str = "") -> dict[str, Any]:
+    """Which entries are asked for."""
+    terms = ['resource.type="ml_job"', f'resource.labels.job_id="{job}"']
+    if since:
+        terms.append(f'timestamp>="{since}"')
+    return {"resourceNames": [f"projects/{gcp.project}"], "filter": " AND ".join(terms)}
 
 
 def _text(entry: dict[str, Any]) -> str:

@@ -40,7 +40,7 @@ class Looker:
         state = task.state if task.state in FINAL else "running"
         return Look(
             state, state, {step: task}, task.began, task.ended,
-            words if state in FINAL else "", task.code, found["name"], task.error,
+            words if state in FINAL else "", task.code, found.get("name", ""), task.error,
         )  # fmt: skip
 
     def _pipeline(self) -> Look:
@@ -105,7 +105,7 @@ def job_of(gcp: Gcp, attempt: Attempt) -> Found | None:
 def jobs_of(gcp: Gcp, attempt: Attempt) -> list[Found]:
     """The CustomJobs that are listed of an attempt, the first one first."""
     wanted = attempt.request["job"]["displayName"]
-    return [each for each in of_run(gcp, attempt.run_id) if each["displayName"] == wanted]
+    return [each for each in of_run(gcp, attempt.run_id) if each.get("displayName") == wanted]
 
 
 def _all_well(step: Step, before: Mapping[str, Task]) -> bool:

@@ -16,17 +16,18 @@ from infra.cloud.starting import forestall
 from infra.cloud.store import remove_under
 from infra.errors import ProviderError
 from infra.gcp import GcpSettings
-from infra.gcp.described import OF_JOB, of_run
+from infra.gcp.described import of_run
 from infra.gcp.looking import Looker, pipeline_name
 from infra.gcp.names import RUN
 from infra.gcp.serving import left as serving
-from infra.gcp.session import Found, Gcp, connected
+from infra.gcp.session import Found, Gcp, connected, required
 from infra.gcp.stopping import stop, stop_attempt
 from infra.plan import FINAL, RunRef
 
 _PATIENCE, _PAUSE = 300.0, 0.5
 """Seconds that jobs have to save themselves and end, and between two looks at them."""
-_GOING_ON = ("QUEUED", "PENDING", "RUNNING", "CANCELLING", "PAUSED", "UPDATING")
+_OVER = ("SUCCEEDED", "FAILED", "CANCELLED", "EXPIRED", "PARTIALLY_SUCCEEDED")
+_NO_RUN = "(no run)"
 
 
 def reap(run: RunRef, settings: GcpSettings, *, data: bool = False) -> list[str]:
@@ -64,12 +65,13 @@ def left(settings: GcpSettings) -> dict[str, list[str]]:
             f"{kind}.list", kind, "list jobs", parent=gcp.parent, filter=f"labels.{RUN}:*"
         )
         for each in listed:
-            if each["state"].rpartition("STATE_")[2] in _GOING_ON:
-                run_id = each["labels"][RUN]
-                words = f"{what} {each['name'].rpartition('/')[2]} ({each['displayName']})"
+            if not _over(each):
+                run_id = each.get("labels", {}).get(RUN, _NO_RUN)
+                name = required(each, "name", f"a {what}").rpartition("/")[2]
+                words = f"{what} {name} ({each.get('displayName', '')})"
                 found.setdefault(run_id, []).append(words)
     for idle in serving.left(gcp):  # what was deployed without a run has none
-        found.setdefault(idle.run or "(no run)", []).append(idle.words)
+        found.setdefault(idle.run or _NO_RUN, []).append(idle.words)
     return found
 
 
@@ -84,10 +86,11 @@ def _end(gcp: Gcp, attempts: list[Attempt]) -> Iterator[str]:
             _wait_for(lambda name=name: _pipeline_over(gcp, name), name)
             yield f"pipeline {attempt.request['pipeline']} ended"
     for job in of_run(gcp, attempts[-1].run_id):
-        if job["state"] not in OF_JOB:
-            stop(gcp, job["name"])
-            _wait_for(lambda name=job["name"]: _job_over(gcp, name), job["name"])
-            yield f"custom job {job['displayName']} ended"
+        if not _over(job):
+            name = required(job, "name", f"a job of {attempts[-1].run_id}")
+            stop(gcp, name)
+            _wait_for(lambda name=name: _job_over(gcp, name), name)
+            yield f"custom job {job.get('displayName', '')} ended"
 
 
 def _removed(gcp: Gcp, attempts: list[Attempt]) -> Iterator[str]:
@@ -97,8 +100,9 @@ def _removed(gcp: Gcp, attempts: list[Attempt]) -> Iterator[str]:
             if gcp.find("pipelineJobs.delete", "remove the pipeline", name=name):
                 yield f"pipeline {attempt.request['pipeline']} removed"
     for job in of_run(gcp, attempts[-1].run_id):
-        if gcp.find("customJobs.delete", "remove the job", name=job["name"]):
-            yield f"custom job {job['displayName']} removed"
+        name = required(job, "name", f"a job of {attempts[-1].run_id}")
+        if gcp.find("customJobs.delete", "remove the job", name=name):
+            yield f"custom job {job.get('displayName', '')} removed"
 
 
 def _pipeline_over(gcp: Gcp, name: str) -> bool:
@@ -112,7 +116,7 @@ def _job_over(gcp: Gcp, name: str) -> bool:
 
 
 def _over(found: Found) -> bool:
-    return found["state"].rpartition("STATE_")[2] not in _GOING_ON
+    return found.get("state", "").rpartition("STATE_")[2] in _OVER
 
 
 def _wait_for(over: Callable[..., Any], name: str) -> None:

@@ -15,7 +15,7 @@ from collections.abc import Collection, Iterator
 from typing import Any, TypeAlias
 
 from infra.cloud.store import Store
-from infra.errors import InputError, TrefoilError
+from infra.errors import InputError, ProviderError, TrefoilError
 from infra.gcp.errors import is_rate, told
 
 Found: TypeAlias = dict[str, Any]
@@ -78,6 +78,7 @@ class Gcp:
 
     def call(self, service: str, method: str, doing: str, body: Any = None, **params: Any) -> Any:
         """Call a method of any service that is spoken here. Raises TrefoilError."""
+        from google.auth.exceptions import GoogleAuthError
         from googleapiclient.errors import HttpError
 
         again = _may_repeat(method, params)
@@ -90,9 +91,7 @@ class Gcp:
                 momentary = passes and (again or error.status_code == 429)  # that did nothing
                 if not momentary or attempt == _ATTEMPTS:
                     raise told(error, doing) from error
-            except TrefoilError:
-                raise  # of ours: there are no credentials, or no client
-            except Exception as error:  # of requests and of google-auth
+            except (GoogleAuthError, OSError, TypeError, ValueError) as error:
                 if not again or not _of_the_network(error) or attempt == _ATTEMPTS:
                     raise told(error, doing) from error
             time.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311  no secret
@@ -173,6 +172,15 @@ class Gcp:
 _VERSIONS = {"aiplatform": "v1", "storage": "v1", "logging": "v2", "artifactregistry": "v1"}
 
 
+def required(found: Found, name: str, what: str) -> Any:
+    """A field of what Google told of ``what``. Raises ProviderError where it is not there."""
+    if found.get(name) in (None, ""):
+        raise ProviderError(
+            f"Google tells no {name} of {what}, which it should; give the same command again"
+        )
+    return found[name]
+
+
 def connected(project: str, region: str) -> Gcp:
     """The way there, kept for as long as the environment leads to the same place."""
     leading = tuple(sorted(each for each in os.environ.items() if each[0].startswith(_LEADING)))
@@ -221,9 +229,12 @@ def _may_repeat(method: str, params: dict[str, Any]) -> bool:
 
 
 def _of_the_network(error: Exception) -> bool:
-    """Whether the way there failed, and not who we are or what we asked."""
-    from google.auth.exceptions import GoogleAuthError, TransportError
+    """Whether the way there failed, and not who we are, what we asked or how we are set up."""
+    from google.auth.exceptions import TransportError
+    from requests import exceptions as of_requests  # type: ignore[import-untyped]
 
-    if isinstance(error, GoogleAuthError):
-        return isinstance(error, TransportError)
-    return not isinstance(error, TypeError)
+    if isinstance(error, of_requests.SSLError):
+        return "CERTIFICATE" not in str(error)  # which nobody mends by waiting
+    broken = of_requests.ChunkedEncodingError
+    passing = (of_requests.ConnectionError, of_requests.Timeout, broken, TransportError)
+    return isinstance(error, (*passing, ConnectionError, TimeoutError))

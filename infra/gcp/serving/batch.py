@@ -19,6 +19,7 @@ from infra.gcp.names import label
 from infra.gcp.serving import requests
 from infra.gcp.serving.requests import Found, Version
 from infra.gcp.serving.state import At
+from infra.gcp.session import required
 from infra.plan import canonical
 
 _ASKED = "trefoil-batch"
@@ -59,31 +60,32 @@ def _there(at: At, name: str, doing: str) -> Found | None:
     """The newest job of that name that has not failed."""
     asked = {"parent": at.serving.parent(), "filter": f'labels.{_ASKED}="{name}"'}
     jobs = at.gcp.pages("batchPredictionJobs.list", "batchPredictionJobs", doing, **asked)
-    good = (each for each in jobs if each["state"] not in _OVER - {"JOB_STATE_SUCCEEDED"})
+    good = (each for each in jobs if each.get("state") not in _OVER - {"JOB_STATE_SUCCEEDED"})
     return next(good, None)
 
 
 def _ended(at: At, job: Found, doing: str) -> Found:
     began, pause = time.monotonic(), _PAUSE
-    while job["state"] not in _OVER:
+    while job.get("state") not in _OVER:
         if time.monotonic() - began > at.deadline:
             raise ProviderError(
                 f"Vertex AI needs more than {at.deadline:.0f} s to {doing}; the same call goes on"
             )
         time.sleep(pause)
         pause = min(pause * 2, _LONGEST_WAIT)
-        job = at.gcp.ask("batchPredictionJobs.get", doing, name=job["name"])
+        job = at.gcp.ask("batchPredictionJobs.get", doing, name=required(job, "name", "the job"))
     return job
 
 
 def _answers(job: Found, doing: str) -> Answers:
-    if job["state"] != "JOB_STATE_SUCCEEDED":
+    state = str(job.get("state", ""))
+    if state != "JOB_STATE_SUCCEEDED":
         status = job.get("error", {})
-        told = status.get("message") or job["state"].rpartition("STATE_")[2].lower()
+        told = status.get("message") or state.rpartition("STATE_")[2].lower()
         raise errors.of(int(status.get("code", 2)), told, doing)
     counts = job.get("completionStats", {})
     return Answers(
-        job["outputInfo"]["gcsOutputDirectory"],
+        required(job.get("outputInfo", {}), "gcsOutputDirectory", "the answers"),
         int(counts.get("successfulCount", 0)),
         int(counts.get("failedCount", 0)),
     )

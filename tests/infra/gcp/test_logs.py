@@ -5,8 +5,11 @@ from __future__ import annotations
 import time
 from typing import Any
 
+import pytest
+
 from infra.cloud.looking import Task
-from infra.gcp.logs import Reader
+from infra.errors import ProviderError
+from infra.gcp.logs import Reader, tail
 from infra.gcp.session import Gcp
 
 
@@ -45,3 +48,37 @@ def test_a_line_is_told_once_and_what_ended_long_ago_is_asked_once() -> None:
     assert list(reader.lines(over)) == []
     assert len(gcp.asked) == before
     assert list(reader.lines(late)) == [f"l{before}"]  # its last lines may come yet
+
+
+class Long(Gcp):
+    """A project with a log of very many lines."""
+
+    def __init__(self) -> None:
+        super().__init__("example-project", "europe-west4")
+        self.asked: list[dict[str, Any]] = []
+
+    def call(self, service: str, method: str, doing: str, body: Any = None, **params: Any) -> Any:
+        del service, method, doing, params
+        self.asked.append(body)
+        newest = [f"line {at}" for at in range(10**6, 10**6 - body["pageSize"], -1)]
+        return {"entries": [{"textPayload": text} for text in newest], "nextPageToken": "more"}
+
+
+def test_the_last_lines_are_one_request_however_long_the_log_is() -> None:
+    """A training of a week has printed millions: whoever it fails for would wait for them all."""
+    gcp = Long()
+    lines = tail(gcp, Task("failed", job="before last"))
+    assert (len(lines), lines[0], lines[-1]) == (15, "line 999986", "line 1000000")
+    (asked,) = gcp.asked
+    assert (asked["orderBy"], asked["pageSize"]) == ("timestamp desc", 15)
+    assert asked["filter"] == 'resource.type="ml_job" AND resource.labels.job_id="last"'
+
+
+def test_no_last_lines_are_no_second_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Why the step failed is known: that its log may not be read must not hide it."""
+
+    def refused(*_: Any) -> None:
+        raise ProviderError("no")
+
+    monkeypatch.setattr(Long, "call", refused)
+    assert tail(Long(), Task("failed", job="1")) == tail(Long(), Task("failed")) == []
