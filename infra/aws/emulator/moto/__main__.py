@@ -37,6 +37,7 @@ def main() -> None:
     os.environ["MOTO_ACCOUNT_ID"] = given["account"]
     from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
     from werkzeug.serving import make_server
+    from werkzeug.test import Client
 
     from infra.aws.emulator.moto.handler import Handler
 
@@ -51,6 +52,7 @@ def main() -> None:
     server = make_server("127.0.0.1", 0, app, True, request_handler=Handler, fd=listening)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     print("serving", flush=True)  # noqa: T201
+    Client(moto).get("/", headers={"Host": "s3.amazonaws.com"})  # the first of a service is slow
     sys.stdin.read()
     kept.keep()
     os._exit(0)  # a request under way is cut off
