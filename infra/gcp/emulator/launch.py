@@ -19,7 +19,8 @@ from urllib.parse import quote, urlsplit
 
 from infra.gcp.names import RUN, STEP
 
-_POLL = 0.1
+_FIRST, _LONGEST = 0.1, 0.5
+"""Seconds between two looks at the job, at first and at most."""
 _FINAL = ("JOB_STATE_SUCCEEDED", "JOB_STATE_FAILED", "JOB_STATE_CANCELLED")
 
 
@@ -92,8 +93,10 @@ def _started(service: Service, body: dict[str, Any]) -> str:
 
 
 def _followed(service: Service, name: str) -> dict[str, Any]:
+    pause = _FIRST
     while (found := service.ask("GET", name))["state"] not in _FINAL:
-        time.sleep(_POLL)
+        time.sleep(pause)
+        pause = min(pause * 1.2, _LONGEST)
     return found
 
 

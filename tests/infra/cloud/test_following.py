@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
 import pytest
 
+from infra.aws import emulator as aws
 from infra.cloud.following import follow
 from infra.cloud.looking import Look, Task
 from infra.errors import ProviderError
+from infra.gcp import emulator as gcp
 from infra.plan import Event
 
 
@@ -55,6 +58,22 @@ def test_it_looks_seldom_while_nothing_happens_and_soon_once_something_does(
     assert paused[:3] == pytest.approx([0.3, 0.45, 0.675])
     assert paused[11] == 3.0
     assert paused[12] == pytest.approx(0.2)
+
+
+@pytest.mark.parametrize("stand_in", [aws, gcp])
+def test_a_rehearsal_of_five_minutes_is_not_asked_a_thousand_times(
+    paused: list[float], stand_in: Any
+) -> None:
+    """Google answers a project 60 times a minute and less; what is rehearsed must show that."""
+    going = Look("running", "running", {"train": Task("running", 1.0)})
+    over = Look("succeeded", "succeeded", {"train": Task("succeeded", 1.0, 300.0)})
+
+    def look() -> Look:
+        return going if sum(paused) < 300 else over
+
+    list(follow(look, lambda *_: [], stand_in._POLL))
+    assert paused[0] < 0.5
+    assert len(paused) < 180
 
 
 def test_a_cloud_out_of_reach_for_a_while_ends_no_watching() -> None:
