@@ -16,6 +16,7 @@ from scipy import stats
 from sklearn.datasets import load_digits
 
 from components import drift, prepare
+from pipelines import __main__ as verbs
 from pipelines import compile
 from pipelines.retrain import trigger
 from tests.infra.aws import lowering as aws
@@ -29,6 +30,8 @@ from training.metrics import shifts
 from training.metrics.drift import Comparison
 
 ROWS = 300
+FEW = ("--significance", "0.2")
+"""A twentieth of the permutations: enough where it does not matter how sure a verdict is."""
 
 
 @pytest.fixture(scope="module", name="reference")
@@ -87,9 +90,12 @@ def _halves(seed: int) -> tuple[Dataset, Dataset]:
     return of(order[:middle]), of(order[middle:])
 
 
-def test_data_that_have_not_drifted_alarm_no_more_often_than_is_said() -> None:
+def test_data_that_have_not_drifted_alarm_no_more_often_than_is_said(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """An alarm that comes by itself is one that nobody looks at: here 1 in 5 is allowed, and of
     15 pairs 8 or more would come by chance once in 240."""
+    monkeypatch.setattr("training.metrics.drift._OF_ANCHORS", 1)  # nobody looks at them here
     strongest = []
     for seed in range(15):
         found = Comparison(*_halves(seed), seed).findings(0.2)
@@ -140,7 +146,7 @@ def test_the_same_data_and_seed_give_the_same_bytes(reference: Path, tmp_path: P
     """A cached step, and a second look, must show what the first did; another seed draws anew."""
     recent = _prepared(tmp_path, "shifted")
     for name, seed in (("a", "3"), ("b", "3"), ("c", "4")):
-        _compared(reference, recent, tmp_path / name, "--seed", seed)
+        _compared(reference, recent, tmp_path / name, "--seed", seed, *FEW)
     files = ["report.json", "event.json", "figures/drift.png"]
     first, again, other = (
         [(tmp_path / name / "report" / file).read_bytes() for file in files] for name in "abc"
@@ -152,9 +158,8 @@ def test_the_same_data_and_seed_give_the_same_bytes(reference: Path, tmp_path: P
 
 def test_drift_is_an_event_that_retrains(reference: Path, tmp_path: Path) -> None:
     """What a person would have to write by hand, retrain would refuse at the first slip."""
-    _, found = _compared(
-        reference, _prepared(tmp_path, "inverted"), tmp_path, "--repository", "octo-org/digits"
-    )
+    recent = _prepared(tmp_path, "inverted")
+    _, found = _compared(reference, recent, tmp_path, "--repository", "octo-org/digits", *FEW)
     told = trigger.read(tmp_path / "report/event.json", "")
     assert (told.kind, told.repository, told.data) == ("drift", "octo-org/digits", "digits")
     assert told.identity == (found["recent"]["md5"],)
@@ -226,23 +231,22 @@ def test_statistics_are_those_of_scipy() -> None:
     assert shifts.psi(shares, shares + 5) > 1
 
 
-def test_the_pipeline_runs_on_this_machine(tmp_path: Path) -> None:
+def test_the_pipeline_runs_on_this_machine(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """From an address to a verdict, by the command that the docs tell."""
     data = _write(tmp_path / "new.npz", "inverted")
     done = subprocess.run(
         [sys.executable, "-m", "pipelines.run", "--pipeline", "pipelines/drift.py", "--json",
-         "--param", f"recent={data}", "--set", f"workspace={tmp_path / 'ws'}",
-         "--set", "tracking_uri=none"],
+         "--param", f"recent={data}", "--param", "significance=0.2",
+         "--set", f"workspace={tmp_path / 'ws'}", "--set", "tracking_uri=none"],
         cwd=ROOT, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     run = json.loads(done.stdout)["run_id"]
-    told = subprocess.run(
-        [sys.executable, "-m", "pipelines", "outputs", run, "--json", "--step", "drift",
-         "--set", f"workspace={tmp_path / 'ws'}"],
-        cwd=ROOT, capture_output=True, text=True, check=True,
-    )  # fmt: skip
-    left = json.loads(told.stdout)["drift"]
+    place = f"workspace={tmp_path / 'ws'}"
+    assert verbs.main(["outputs", run, "--json", "--step", "drift", "--set", place]) == 0
+    left = json.loads(capsys.readouterr().out)["drift"]
     assert left["drifted"] is True
     assert json.loads(left["dispatch"])["client_payload"]["data"] == "digits"
     assert Path(left["report"], "figures", "drift.png").stat().st_size > 10_000

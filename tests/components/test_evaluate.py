@@ -1,5 +1,6 @@
 """evaluate from files to files: what it writes, whom it lets pass, what it refuses."""
 
+import hashlib
 import json
 import os
 import shutil
@@ -17,8 +18,10 @@ import torch
 from components import evaluate, prepare, train
 from training.errors import InputError
 from training.metrics import ANCHORS, METRICS
+from training.metrics.image import ImageJudge
 
 ROOT = Path(__file__).parents[2]
+_ANCHORS: dict[str, dict[str, dict[str, float]]] = {}
 TINY: dict[str, object] = {
     "steps": 700, "latent": 8, "hidden": 128, "layers": 1, "beta": 1, "lr": 5e-3, "warmup": 0,
     "weight_decay": 0, "ema": 0,
@@ -34,6 +37,32 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     fit(folder / "data", folder / "model", TINY)
     hold(folder / "nobody", None)
     return folder
+
+
+@pytest.fixture(autouse=True)
+def _what_is_the_same_is_measured_once(
+    monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> None:
+    """Anchors are of the data alone, and pictures are looked at where a test asks for them."""
+    anchors, pictures = ImageJudge.anchors, ImageJudge.pictures
+
+    def once(judge: ImageJudge) -> Any:
+        key = hashlib.sha256(judge._train.tobytes() + judge._stored.numpy().tobytes()).hexdigest()
+        if key not in _ANCHORS:
+            _ANCHORS[key] = anchors(judge)
+        return {name: dict(values) for name, values in _ANCHORS[key].items()}
+
+    def drawn(judge: ImageJudge, model: Any, seed: int, history: Any, folder: Path) -> None:
+        if "draws" in request.fixturenames:
+            pictures(judge, model, seed, history, folder)
+
+    monkeypatch.setattr(ImageJudge, "anchors", once)
+    monkeypatch.setattr(ImageJudge, "pictures", drawn)
+
+
+@pytest.fixture
+def draws() -> None:
+    """For tests of which the pictures are a part."""
 
 
 def fit(dataset: Path, model: Path, config: dict[str, object]) -> None:
@@ -64,6 +93,7 @@ def reasons(found: dict[str, Any]) -> dict[str, str]:
     return {reason["rule"]: reason["why"] for reason in found["gate"]["reasons"]}
 
 
+@pytest.mark.usefixtures("draws")
 def test_a_model_is_judged_beside_its_anchors(place: Path, tmp_path: Path) -> None:
     passed, found = judged(place, tmp_path)
     assert passed is found["gate"]["passed"] is True
@@ -206,6 +236,7 @@ def test_a_limit_of_the_data_that_cannot_be_measured_holds_nobody_back(tmp_path:
         judged(tmp_path, tmp_path / "again", gate='{"memorisation": {"min": 0.5}}')
 
 
+@pytest.mark.usefixtures("draws")
 def test_a_model_of_no_numbers_fails_with_a_sentence(place: Path, tmp_path: Path) -> None:
     shutil.copytree(place / "model", tmp_path / "model")
     file = tmp_path / "model/model.safetensors"
@@ -234,6 +265,7 @@ def test_bad_input_is_told_in_one_sentence(place: Path, tmp_path: Path) -> None:
     assert not (tmp_path / "passed").exists()
 
 
+@pytest.mark.usefixtures("draws")
 def test_what_is_measured_is_tracked(
     place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
