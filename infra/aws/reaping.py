@@ -6,7 +6,6 @@ Data stay where they are unless told: what steps left, checkpoints, and the reco
 from __future__ import annotations
 
 import functools
-import time
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -17,14 +16,11 @@ from infra.aws.looking import Looker, newest
 from infra.aws.session import Aws, connected
 from infra.aws.stopping import stop_attempt, stop_execution, stop_job
 from infra.aws.store import S3
+from infra.cloud.reaping import keep_end, remove_data, wait_for
 from infra.cloud.records import Attempt, Records
 from infra.cloud.starting import forestall
-from infra.cloud.store import remove_under
-from infra.errors import ProviderError
 from infra.plan import FINAL, RunRef
 
-_PATIENCE, _PAUSE = 300.0, 0.5
-"""Seconds that jobs have to save themselves and end, and between two looks at them."""
 _KINDS = ("Training", "Processing")
 
 
@@ -40,13 +36,10 @@ def reap(run: RunRef, settings: AwsSettings, *, data: bool = False) -> list[str]
     if not attempts[-1].started and not attempts[-1].ended:  # nor may it start now
         forestall(records, attempts[-1], functools.partial(stop_attempt, aws))
     did = list(_end(aws, attempts))
-    if not attempts[-1].ended:
-        look = Looker(aws, attempts[-1]).look()
-        state = look.main if look.main in FINAL else "cancelled"
-        records.note(attempts[-1], "ended", look._replace(state=state, words="reaped").data())
+    keep_end(records, attempts[-1], Looker(aws, attempts[-1]).look)
     did += _remove_pipelines(aws, attempts)
     if data:
-        did += _remove_data(store, settings.prefix, run.run_id)
+        did += remove_data(store, settings.prefix, run.run_id)
     return did
 
 
@@ -66,12 +59,12 @@ def _end(aws: Aws, attempts: list[Attempt]) -> Iterator[str]:
         arn = newest(aws, name)
         if arn and not _execution_over(aws, arn):
             stop_execution(aws, arn)
-            _wait_for(lambda arn=arn: _execution_over(aws, arn), name)
+            wait_for(functools.partial(_execution_over, aws, arn), name, "SageMaker")
             yield f"execution {arn} ended"
     for kind, name in dict.fromkeys(job for each in attempts for job in _jobs_of(each.request)):
         if not _job_over(aws, kind, name):
             stop_job(aws, kind, name)
-            _wait_for(lambda k=kind, n=name: _job_over(aws, k, n), name)
+            wait_for(functools.partial(_job_over, aws, kind, name), name, "SageMaker")
             yield f"{kind.lower()} job {name} ended"
 
 
@@ -104,24 +97,6 @@ def _execution_over(aws: Aws, arn: str) -> bool:
 def _job_over(aws: Aws, kind: str, name: str) -> bool:
     found = describe(aws, kind, name, name)
     return found is None or found.state in FINAL
-
-
-def _wait_for(over: Any, name: str) -> None:
-    until = time.monotonic() + _PATIENCE
-    while not over():
-        if time.monotonic() > until:
-            raise ProviderError(
-                f"{name} does not end, {_PATIENCE:g} s after SageMaker was asked; give the same "
-                "command again"
-            )
-        time.sleep(_PAUSE)
-
-
-def _remove_data(store: S3, prefix: str, run_id: str) -> Iterator[str]:
-    for folder in ("runs", "checkpoints", "records"):
-        under = f"{prefix.strip('/')}/{folder}/{run_id}/"
-        if count := remove_under(store, under):
-            yield f"{store.uri(under)} removed, {count} objects"
 
 
 def _live(aws: Aws) -> Iterator[tuple[str, str]]:

@@ -7,7 +7,6 @@ steps left, checkpoints, and the records of the run.
 from __future__ import annotations
 
 import functools
-import time
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -19,14 +18,11 @@ from infra.azure.serving.requests import of
 from infra.azure.session import Azure, connected, required
 from infra.azure.stopping import cancel, stop_attempt
 from infra.azure.store import Blobs
+from infra.cloud.reaping import keep_end, remove_data, wait_for
 from infra.cloud.records import Attempt, Records
 from infra.cloud.starting import forestall
-from infra.cloud.store import remove_under
-from infra.errors import ProviderError
-from infra.plan import FINAL, RunRef
+from infra.plan import RunRef
 
-_PATIENCE, _PAUSE = 300.0, 0.5
-"""Seconds that jobs have to end, and between two looks at them."""
 _OVER = ("Completed", "Failed", "Canceled")
 
 
@@ -42,11 +38,8 @@ def reap(run: RunRef, settings: AzureSettings, *, data: bool = False) -> list[st
     if not attempts[-1].started and not attempts[-1].ended:  # nor may it start now
         forestall(records, attempts[-1], functools.partial(stop_attempt, azure))
     did = [*_end(azure, attempts), *_remove_unused(settings, run.run_id)]
-    if not attempts[-1].ended:
-        look = Looker(azure, store, attempts[-1]).look()
-        state = look.main if look.main in FINAL else "cancelled"
-        records.note(attempts[-1], "ended", look._replace(state=state, words="reaped").data())
-    return did + list(_remove_data(store, settings, run.run_id)) if data else did
+    keep_end(records, attempts[-1], Looker(azure, store, attempts[-1]).look)
+    return did + list(remove_data(store, settings.prefix, run.run_id)) if data else did
 
 
 def left(settings: AzureSettings) -> dict[str, list[str]]:
@@ -68,7 +61,7 @@ def _end(azure: Azure, attempts: list[Attempt]) -> Iterator[str]:
         if _over(azure, name):
             continue
         cancel(azure, name)
-        _wait_for(azure, name)
+        wait_for(functools.partial(_over, azure, name), name, "Azure")
         yield f"job {name} ended"
 
 
@@ -89,22 +82,3 @@ def _jobs_of(request: Mapping[str, Any]) -> Iterator[str]:
 def _over(azure: Azure, name: str) -> bool:
     found = azure.run(name)
     return found is None or required(found, "status", of=f"the job {name}") in _OVER
-
-
-def _wait_for(azure: Azure, name: str) -> None:
-    until = time.monotonic() + _PATIENCE
-    while not _over(azure, name):
-        if time.monotonic() > until:
-            raise ProviderError(
-                f"{name} does not end, {_PATIENCE:g} s after Azure was asked; give the same "
-                "command again"
-            )
-        time.sleep(_PAUSE)
-
-
-def _remove_data(store: Blobs, settings: AzureSettings, run_id: str) -> Iterator[str]:
-    root = settings.prefix.strip("/")
-    for folder in ("runs", "checkpoints", "records"):
-        prefix = f"{root}/{folder}/{run_id}/"
-        if count := remove_under(store, prefix):
-            yield f"{store.uri(prefix)} removed, {count} objects"

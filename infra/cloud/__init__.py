@@ -6,6 +6,7 @@ following.py   watches a run to its end           telling.py     what the verbs 
 stepfile.py    what launcher.py, which runs a step in its container, is told of it
 outputs.py     what steps left, brought here
 handlers.py    exit handlers that are due, and what they are told
+reaping.py     ends and removes what a run left
 overrides.py   a person's own fields, laid over a request
 problems.py    what is wrong with a request, and where
 

@@ -7,14 +7,11 @@ checkpoints, the jobs that Vertex AI lists, and the records of the run.
 from __future__ import annotations
 
 import functools
-import time
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Iterator
 
+from infra.cloud.reaping import keep_end, remove_data, wait_for
 from infra.cloud.records import Attempt, Records
 from infra.cloud.starting import forestall
-from infra.cloud.store import remove_under
-from infra.errors import ProviderError
 from infra.gcp import GcpSettings
 from infra.gcp.described import of_run
 from infra.gcp.looking import Looker, pipeline_name
@@ -22,10 +19,8 @@ from infra.gcp.names import RUN
 from infra.gcp.serving import left as serving
 from infra.gcp.session import Found, Gcp, connected, required
 from infra.gcp.stopping import stop, stop_attempt
-from infra.plan import FINAL, RunRef
+from infra.plan import RunRef
 
-_PATIENCE, _PAUSE = 300.0, 0.5
-"""Seconds that jobs have to save themselves and end, and between two looks at them."""
 _OVER = ("SUCCEEDED", "FAILED", "CANCELLED", "EXPIRED", "PARTIALLY_SUCCEEDED")
 _NO_RUN = "(no run)"
 
@@ -43,16 +38,10 @@ def reap(run: RunRef, settings: GcpSettings, *, data: bool = False) -> list[str]
     if not attempts[-1].started and not attempts[-1].ended:  # nor may it start now
         forestall(records, attempts[-1], functools.partial(stop_attempt, gcp))
     did = [*_end(gcp, attempts), *serving.remove(gcp, run.run_id)]
-    if not attempts[-1].ended:
-        look = Looker(gcp, attempts[-1]).look()
-        state = look.main if look.main in FINAL else "cancelled"
-        records.note(attempts[-1], "ended", look._replace(state=state, words="reaped").data())
+    keep_end(records, attempts[-1], Looker(gcp, attempts[-1]).look)
     if data:
         did += _removed(gcp, attempts)
-        for folder in ("runs", "checkpoints", "records"):
-            prefix = f"{settings.prefix.strip('/')}/{folder}/{run.run_id}/"
-            if count := remove_under(store, prefix):
-                did.append(f"{store.uri(prefix)} removed, {count} objects")
+        did += remove_data(store, settings.prefix, run.run_id)
     return did
 
 
@@ -83,13 +72,13 @@ def _end(gcp: Gcp, attempts: list[Attempt]) -> Iterator[str]:
         name = pipeline_name(gcp, attempt)
         if not _pipeline_over(gcp, name):
             stop(gcp, name)
-            _wait_for(lambda name=name: _pipeline_over(gcp, name), name)
+            wait_for(functools.partial(_pipeline_over, gcp, name), name, "Vertex AI")
             yield f"pipeline {attempt.request['pipeline']} ended"
     for job in of_run(gcp, attempts[-1].run_id):
         if not _over(job):
             name = required(job, "name", f"a job of {attempts[-1].run_id}")
             stop(gcp, name)
-            _wait_for(lambda name=name: _job_over(gcp, name), name)
+            wait_for(functools.partial(_job_over, gcp, name), name, "Vertex AI")
             yield f"custom job {job.get('displayName', '')} ended"
 
 
@@ -117,14 +106,3 @@ def _job_over(gcp: Gcp, name: str) -> bool:
 
 def _over(found: Found) -> bool:
     return found.get("state", "").rpartition("STATE_")[2] in _OVER
-
-
-def _wait_for(over: Callable[..., Any], name: str) -> None:
-    until = time.monotonic() + _PATIENCE
-    while not over():
-        if time.monotonic() > until:
-            raise ProviderError(
-                f"{name} does not end, {_PATIENCE:g} s after Vertex AI was asked; give the same "
-                "command again"
-            )
-        time.sleep(_PAUSE)
