@@ -13,7 +13,7 @@ from tests.prepared import write_digits
 ROOT = Path(__file__).parents[1]
 
 CONFIG = {
-    "steps": 1200, "hidden": 32, "latent": 4, "beta": 1, "schedule": "cosine", "clip": 50,
+    "steps": 600, "hidden": 32, "latent": 4, "beta": 1, "schedule": "cosine", "clip": 50,
     "checkpoint_seconds": 0.05, "dropout": 0.1,
 }  # fmt: skip
 

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +28,7 @@ def test_nothing_in_it_is_pickled(
 def test_mlflow_itself_runs_the_version(
     tmp_path: Path, uri: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """From a folder without our code, by MLflow's own command."""
+    """From a folder without our code, by MLflow's own command; the rest by pyfunc."""
     place = outputs(tmp_path / "a")
     call(place, uri, monkeypatch)
     images = np.random.default_rng(0).random((3, 8, 8)).astype(np.float32)
@@ -38,17 +39,23 @@ def test_mlflow_itself_runs_the_version(
         "sample": ({"operation": "sample", "n": 2, "seed": 7}, model.sample(model.draw(2, 7))),
     }
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    params, expected = asked.pop("sample")
+    file = tmp_path / "in.json"
+    file.write_text(json.dumps({"inputs": images.tolist(), "params": params}))
+    run = subprocess.run(
+        [Path(sys.executable).with_name("mlflow"), "models", "predict", "-m",
+         f"models:/{NAME}@champion", "--env-manager", "local", "-i", str(file)],
+        cwd=tmp_path, env=environment, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert run.returncode == 0, run.stderr
+    found = json.loads(run.stdout[run.stdout.index('{"predictions"') :])["predictions"]
+    np.testing.assert_allclose(np.asarray(found), expected, rtol=1e-5)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of MLflow's own, as it is imported
+        from mlflow.pyfunc import load_model
+    loaded = load_model(f"models:/{NAME}@champion")
     for params, expected in asked.values():
-        file = tmp_path / "in.json"
-        file.write_text(json.dumps({"inputs": images.tolist(), "params": params}))
-        run = subprocess.run(
-            [Path(sys.executable).with_name("mlflow"), "models", "predict", "-m",
-             f"models:/{NAME}@champion", "--env-manager", "local", "-i", str(file)],
-            cwd=tmp_path, env=environment, capture_output=True, text=True, check=False,
-        )  # fmt: skip
-        assert run.returncode == 0, run.stderr
-        found = json.loads(run.stdout[run.stdout.index('{"predictions"') :])["predictions"]
-        np.testing.assert_allclose(np.asarray(found), expected, rtol=1e-5)
+        np.testing.assert_allclose(loaded.predict(images, params=params), expected, rtol=1e-5)
 
 
 def test_a_wrong_operation_is_refused_by_name(tmp_path: Path) -> None:

@@ -15,8 +15,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
+import pytest
 
-from components import tracking
+from components import champion as champion_step
+from components import register, tracking
 from infra import mlflow
 from infra.registry import Registry
 from infra.storage import tree
@@ -24,7 +26,6 @@ from tests.spooled import RUN, check, told
 from tests.tracked import (  # noqa: F401  fixtures work by being here
     made_template,
     outputs,
-    step,
 )
 
 
@@ -58,7 +59,7 @@ def serving(port: int, place: Path) -> Iterator[None]:
 
 
 def test_down_then_up_nothing_is_lost_and_the_registry_works(
-    tmp_path: Path, template: Path
+    tmp_path: Path, template: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
@@ -87,18 +88,17 @@ def test_down_then_up_nothing_is_lost_and_the_registry_works(
             "--dataset", made / "dataset", "--model", made / "model", "--evaluation",
             made / "evaluation", "--model-name", "m", "--version", tmp_path / "version",
         ]  # fmt: skip
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
+        monkeypatch.setenv("TREFOIL_RUN_ID", RUN)
         for _ in range(2):
-            step("register", *arguments, MLFLOW_TRACKING_URI=address, TREFOIL_RUN_ID=RUN)
+            register.main([str(each) for each in arguments])
             assert (tmp_path / "version").read_text() == "1"
         champion = Registry(address).champion("m")
         assert champion is not None
         assert champion.source.startswith("mlflow-artifacts:")
         run = mlflow.connect(address).get_run(champion.run)
         assert run.info.run_name == RUN, "the model is of the run that the sender made"
-        step(
-            "champion", "--model-name", "m", "--champion", tmp_path / "champion",
-            MLFLOW_TRACKING_URI=address,
-        )  # fmt: skip
+        champion_step.main(["--model-name", "m", "--champion", str(tmp_path / "champion")])
         found = json.loads((tmp_path / "champion" / "champion.json").read_text())
         assert found["version"] == "1"
         assert tree(tmp_path / "champion" / "model") == tree(made / "model")
