@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import re
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
@@ -15,6 +13,7 @@ from infra.aws import client
 from infra.errors import InputError
 from infra.plan import Plan, RunRef
 from tests.infra.aws.running import Stood, aws, document, plan_of
+from tests.infra.cloud.killing import died, dying
 
 _GOING_ON = ("InProgress", "Stopping", "Executing")
 
@@ -23,34 +22,15 @@ _POINTS = 8
 """Requests that change something, in the smallest run: else the test tries nothing."""
 
 
-class Killed(BaseException):
-    """As if by SIGKILL: nobody catches it."""
-
-
-@contextmanager
-def killed(number: int) -> Iterator[None]:
-    """Die before the so many-th request that changes something: before or after any other.
-
-    What only asks leaves everything as it is, so that these are all the states there are.
-    """
+def killed(number: int) -> AbstractContextManager[None]:
+    """Die before the so many-th request that changes something."""
     from botocore.httpsession import URLLib3Session
 
-    send, command = URLLib3Session.send, threading.current_thread()
-    count = 0
-
-    def dying(self: URLLib3Session, request: AWSPreparedRequest) -> object:
-        nonlocal count
+    def asks(request: AWSPreparedRequest) -> bool:
         target = request.headers.get("X-Amz-Target", b"").decode()
-        asks = request.method == "GET" or re.search(r"\.(Describe|List|Get)", target)
-        if threading.current_thread() is command and not asks:  # the stand-in asks S3, too
-            count += 1
-            if count == number:
-                raise Killed
-        return send(self, request)
+        return request.method == "GET" or re.search(r"\.(Describe|List|Get)", target) is not None
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(URLLib3Session, "send", dying)
-        yield
+    return dying(URLLib3Session, "send", asks, number)
 
 
 @pytest.fixture(scope="module")
@@ -65,12 +45,7 @@ def plans(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Plan]:
 
 def _dies(stood: Stood, plan: Plan, run_id: str, number: int) -> bool:
     """Submit and watch a run until it is killed at a request; False where that never came."""
-    with killed(number):
-        try:
-            stood.ran(plan, run_id)
-        except Killed:
-            return True
-    return False
+    return died(killed(number), lambda: stood.ran(plan, run_id))
 
 
 @pytest.mark.parametrize("kind", ["pipeline", "job"])

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -14,39 +12,21 @@ from infra.azure import client
 from infra.errors import InputError
 from infra.plan import Plan, RunRef
 from tests.infra.azure.running import Stood, azure, document, plan_of
+from tests.infra.cloud.killing import died, dying
 
 _OVER = ("Completed", "Failed", "Canceled")
 _POINTS = 8
 """Requests that change something, in the smallest run: else the test tries nothing."""
 
 
-class Killed(BaseException):
-    """As if by SIGKILL: nobody catches it."""
-
-
-@contextmanager
-def killed(number: int) -> Iterator[None]:
-    """Die before the so many-th request that changes something: before or after any other.
-
-    What only asks leaves everything as it is, so that these are all the states there are.
-    """
+def killed(number: int) -> AbstractContextManager[None]:
+    """Die before the so many-th request that changes something."""
     from azure.core.pipeline.transport import RequestsTransport
 
-    send, command = RequestsTransport.send, threading.current_thread()
-    count = 0
+    def asks(request: Any) -> bool:
+        return request.method in ("GET", "HEAD") or "login." in request.url
 
-    def dying(self: Any, request: Any, **options: Any) -> Any:
-        nonlocal count
-        asks = request.method in ("GET", "HEAD") or "login." in request.url
-        if threading.current_thread() is command and not asks:
-            count += 1
-            if count == number:
-                raise Killed
-        return send(self, request, **options)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(RequestsTransport, "send", dying)
-        yield
+    return dying(RequestsTransport, "send", asks, number)
 
 
 @pytest.fixture(scope="module")
@@ -61,12 +41,7 @@ def plans(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Plan]:
 
 def _dies(stood: Stood, plan: Plan, run_id: str, number: int) -> bool:
     """Submit and watch a run until it is killed at a request; False where that never came."""
-    with killed(number):
-        try:
-            stood.ran(plan, run_id)
-        except Killed:
-            return True
-    return False
+    return died(killed(number), lambda: stood.ran(plan, run_id))
 
 
 @pytest.mark.timeout(900)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +12,7 @@ from infra.errors import InputError
 from infra.gcp import client, making
 from infra.gcp.names import RUN
 from infra.plan import Plan, RunRef
+from tests.infra.cloud.killing import died, dying
 from tests.infra.gcp.running import Stood, document, gcp, plan_of
 
 _KINDS = {"pipeline": "PipelineJob", "job": "CustomJob"}
@@ -21,34 +20,14 @@ _POINTS = 4
 """Requests that change something, in the smallest run: else the test tries nothing."""
 
 
-class Killed(BaseException):
-    """As if by SIGKILL: nobody catches it."""
-
-
-@contextmanager
-def killed(number: int) -> Iterator[None]:
-    """Die before the so many-th request that changes something: before or after any other.
-
-    What only asks leaves everything as it is, so that these are all the states there are.
-    """
+def killed(number: int) -> AbstractContextManager[None]:
+    """Die before the so many-th request that changes something."""
     from google.auth.transport.requests import AuthorizedSession
 
-    send: Any = AuthorizedSession.request
-    command = threading.current_thread()
-    count = 0
+    def asks(method: str, url: str, *_: Any) -> bool:
+        return method == "GET" or url.partition("?")[0].endswith(("entries:list", "/token"))
 
-    def dying(self: Any, method: str, url: str, *more: Any, **kw: Any) -> Any:
-        nonlocal count
-        asks = method == "GET" or url.partition("?")[0].endswith(("entries:list", "/token"))
-        if threading.current_thread() is command and not asks:
-            count += 1
-            if count == number:
-                raise Killed
-        return send(self, method, url, *more, **kw)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(AuthorizedSession, "request", dying)
-        yield
+    return dying(AuthorizedSession, "request", asks, number)
 
 
 @pytest.fixture(autouse=True)
@@ -69,12 +48,7 @@ def plans(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Plan]:
 
 def _dies(stood: Stood, plan: Plan, run_id: str, number: int) -> bool:
     """Submit and watch a run until it is killed at a request; False where that never came."""
-    with killed(number):
-        try:
-            stood.ran(plan, run_id)
-        except Killed:
-            return True
-    return False
+    return died(killed(number), lambda: stood.ran(plan, run_id))
 
 
 @pytest.mark.parametrize("kind", ["pipeline", "job"])

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -15,48 +15,25 @@ from infra.azure.serving import left
 from infra.azure.serving.requests import ENDPOINT
 from infra.errors import ProviderError
 from tests.infra.azure.serving.placed import Place, place
+from tests.infra.cloud.killing import died, dying
 
 pytestmark = pytest.mark.timeout(300)
 _ASKS = re.compile(r"login\.microsoftonline|/getLogs|/score")
 
 
-class Killed(BaseException):
-    """As if by SIGKILL: nobody catches it."""
-
-
-@contextmanager
-def killed(number: int) -> Iterator[None]:
-    """Die before the so many-th request that changes something: before or after any other.
-
-    What only asks leaves everything as it is, so that these are all the states there are.
-    """
+def killed(number: int) -> AbstractContextManager[None]:
+    """Die before the so many-th request that changes something."""
     from azure.core.pipeline.transport import RequestsTransport
 
-    send, command = RequestsTransport.send, threading.current_thread()
-    count = 0
+    def asks(request: Any) -> bool:
+        return request.method == "GET" or _ASKS.search(request.url) is not None
 
-    def dying(self: RequestsTransport, request: Any, **more: Any) -> Any:
-        nonlocal count
-        asks = request.method == "GET" or _ASKS.search(request.url)
-        if threading.current_thread() is command and not asks:
-            count += 1
-            if count == number:
-                raise Killed
-        return send(self, request, **more)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(RequestsTransport, "send", dying)
-        yield
+    return dying(RequestsTransport, "send", asks, number)
 
 
 def dies(number: int, does: Callable[[], object]) -> bool:
     """Do something until it is killed at a request; False where that never came."""
-    with killed(number):
-        try:
-            does()
-        except Killed:
-            return True
-    return False
+    return died(killed(number), does)
 
 
 def _known(there: Place, name: str) -> None:
