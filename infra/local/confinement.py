@@ -47,7 +47,7 @@ def confinement(job: Job, settings: LocalSettings) -> Iterator[str]:
     if asked.accelerators:
         yield from ("--gpus", str(asked.accelerators))
     for path, seen, mode in _mounts(job):
-        yield from ("--mount", f"type=bind,{_csv('source', path)},{_csv('target', seen)}{mode}")
+        yield from ("--mount", f"type=bind,{csv('source', path)},{csv('target', seen)}{mode}")
 
 
 def variables(env: Mapping[str, str]) -> Iterator[str]:
@@ -99,7 +99,7 @@ def _shared(env: Mapping[str, str]) -> Iterator[Path]:
         yield Path(file).parent
 
 
-def _csv(key: str, value: str) -> str:
+def csv(key: str, value: str) -> str:
     """One field of ``--mount``, which docker reads as CSV."""
     return '"{}={}"'.format(key, value.replace('"', '""'))
 

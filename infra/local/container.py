@@ -14,13 +14,14 @@ import contextlib
 import hashlib
 import subprocess
 import threading
+from collections.abc import Mapping
 from pathlib import Path
 
 from infra import docker, images
 from infra.errors import InputError, ProviderError
 from infra.images.names import require_this_code
 from infra.local import ON_HOST, LocalSettings
-from infra.local.confinement import INPUTS, STEP, confinement, of_client, variables
+from infra.local.confinement import INPUTS, STEP, confinement, csv, of_client, variables
 from infra.local.ending import Ending
 from infra.local.process import Process
 from infra.local.rundir import StepDirectory
@@ -30,13 +31,23 @@ from infra.plan import Plan, Step
 _LABEL = "trefoil.step"
 _NOT_STARTED, _NOT_RUNNABLE, _NOT_FOUND, _KILLED = 125, 126, 127, 137
 _POLL = 0.1
+_NOTHING: Mapping[str, Path] = {}
 
 
 class Containers:
     """Runs the steps of one plan in containers."""
 
-    def __init__(self, settings: LocalSettings, plan: Plan) -> None:
-        """See that every image is here. Raises InputError, and ProviderError without a daemon."""
+    def __init__(
+        self, settings: LocalSettings, plan: Plan, beside: Mapping[str, Path] = _NOTHING
+    ) -> None:
+        """See that every image is here. Raises InputError, and ProviderError without a daemon.
+
+        ``beside`` are folders of this machine that every step sees, too, by where it does.
+        """
+        self._beside = [
+            f"type=bind,{csv('source', str(folder.resolve()))},{csv('target', seen)}"
+            for seen, folder in beside.items()
+        ]
         self._settings = settings
         self._processes = Processes()
         self._images = _images(plan, Path(settings.workspace))
@@ -58,6 +69,7 @@ class Containers:
         name = f"{_stem(job.place)}-{number}"
         told = ["--name", name, "--label", _label(job.place), *docker.labels()]
         options = [*told, *confinement(job, self._settings), *variables(job.env)]
+        options += [word for mount in self._beside for word in ("--mount", mount)]
         argv = [docker.program(), "run", *options, image, *job.argv]
         client = Process(argv, of_client(job.env), job.place, job.place.log(number))
         return Container(client, name, job, number, self._leaving)

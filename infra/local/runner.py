@@ -15,6 +15,8 @@ from infra.local.ending import Ending
 from infra.local.rundir import StepDirectory
 from infra.plan import Plan, Step
 
+_NOTHING: Mapping[str, Path] = {}
+
 
 class View(NamedTuple):
     """Where a step sees its own directory, and its inputs: empty means where they lie."""
@@ -69,12 +71,15 @@ class Runner(Protocol):
         """Wait for whatever is still being put away."""
 
 
-def choose(settings: LocalSettings, plan: Plan) -> Runner:
-    """The runner that the settings name, ready for the plan. Raises TrefoilError."""
+def choose(settings: LocalSettings, plan: Plan, beside: Mapping[str, Path] = _NOTHING) -> Runner:
+    """The runner that the settings name, ready for the plan. Raises TrefoilError.
+
+    ``beside`` are folders that a step sees in its container, too, by where it does.
+    """
     if settings.runner == "docker":
         from infra.local.container import Containers
 
-        return Containers(settings, plan)
+        return Containers(settings, plan, beside)
     return Processes()
 
 

@@ -26,6 +26,7 @@ from infra.local.scheduler import Scheduler
 from infra.plan import Event, Plan
 
 Tell = Callable[[Event], None]
+_NOTHING: Mapping[str, Path] = {}
 
 
 class Execution:
@@ -49,15 +50,17 @@ class Execution:
         rules: Rules,
         tell: Tell,
         rented: Callable[[Runner], Runner] = lambda runner: runner,
+        beside: Mapping[str, Path] = _NOTHING,
     ) -> None:
         """Begin, or go on; ``tell`` hears of each event in the thread that drives the run.
 
         ``environment`` is laid under that of each step, whose attempts go by the place's ``rules``.
-        ``rented`` may put something between the engine and what executes the steps.
+        ``rented`` may put something between the engine and what executes the steps. ``beside`` are
+        folders that a step sees in its container, too, by where it does.
         Raises TrefoilError where it cannot begin.
         """
         request = lower(_here(plan), settings, run_id)
-        runner = rented(choose(settings, request.plan))
+        runner = rented(choose(settings, request.plan, beside))
         if not self._directory.acquire():
             raise ProviderError(f"another rehearsal executes {run_id} just now; wait for its end")
         self._directory.write_request(request.body)

@@ -10,7 +10,7 @@ import hashlib
 import os
 import re
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -20,7 +20,7 @@ from infra.local.process import Process, program
 from infra.local.rundir import StepDirectory
 
 _OURS = (
-    "AWS_", "AZURE_", "GOOGLE_", "CLOUDSDK_", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY",
+    "AWS_", "AZURE_", "GCE_", "GOOGLE_", "CLOUDSDK_", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY",
     "REQUESTS_CA_BUNDLE", "SSL_CERT_",
 )  # fmt: skip
 """How the variables begin by which a container reaches the rehearsal, and no cloud."""
@@ -97,9 +97,9 @@ def contained(container: Container, workspaces: Iterable[Path]) -> Machine:
         options += ["--publish", f"127.0.0.1:{container.port}:{container.listens}"]
     else:
         options += ["--network", "host"]
-        environment = {**_ours(), **environment}
+        environment = {**leading(), **environment}
     mounts = {place: folder.resolve() for place, folder in container.mounts.items()}
-    for place, folder in {**{each: Path(each) for each in _seen(environment)}, **mounts}.items():
+    for place, folder in {**seen(environment), **mounts}.items():
         options += ["--volume", f"{folder}:{place}"]
     for variable in environment:
         options += ["--env", variable]
@@ -108,7 +108,7 @@ def contained(container: Container, workspaces: Iterable[Path]) -> Machine:
     if container.words:
         options += ["--entrypoint", container.words[0]]
     rest = container.words[1:] if container.words else container.arguments
-    argv = [docker.program(), "run", *options, _image(container.image, workspaces), *rest]
+    argv = [docker.program(), "run", *options, image_here(container.image, workspaces), *rest]
     client = Process(argv, environment, StepDirectory(container.folder), container.log)
     return _Contained(client, name)
 
@@ -158,8 +158,8 @@ class _Contained:
         self._client.kill()
 
 
-def _image(uri: str, workspaces: Iterable[Path]) -> str:
-    """The ID of what is here of an image; of ours, what was built last."""
+def image_here(uri: str, workspaces: Iterable[Path]) -> str:
+    """The ID of what is here of an image; of ours, what was built last. Raises InputError."""
     name = name_of(uri)
     built = [each for place in workspaces if (each := images.find(place, name))]
     found = docker.identities([built[0].id if built else uri, name])
@@ -171,15 +171,18 @@ def _image(uri: str, workspaces: Iterable[Path]) -> str:
     return next(iter(found.values()))
 
 
-def _ours() -> dict[str, str]:
+def leading() -> dict[str, str]:
+    """The variables by which a container reaches the rehearsal."""
     return {name: value for name, value in os.environ.items() if name.startswith(_OURS)}
 
 
-def _seen(environment: Mapping[str, str]) -> Iterator[str]:
+def seen(environment: Mapping[str, str]) -> dict[str, Path]:
     """Folders that a container sees where they lie: the certificate's, and MLflow's database."""
+    found: list[Path] = []
     if bundle := environment.get("REQUESTS_CA_BUNDLE"):
-        yield str(Path(bundle).parent)
+        found.append(Path(bundle).parent)
     kind, _, file = environment.get("MLFLOW_TRACKING_URI", "").partition(":///")
     if kind == "sqlite":
         Path(file).parent.mkdir(parents=True, exist_ok=True)
-        yield str(Path(file).parent)
+        found.append(Path(file).parent)
+    return {str(folder): folder for folder in found}

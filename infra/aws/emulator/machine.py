@@ -87,7 +87,7 @@ class Containers:
     """Each container is one of Docker's."""
 
     def __init__(self, workspace: Path) -> None:
-        self._workspaces = (workspace, *workspace.parents[:2])
+        self._workspaces = (workspace, *workspace.parents[:3])
 
     def start(self, work: Work) -> Machine:
         """See Machines. Raises InputError where the image is not here."""

@@ -66,4 +66,4 @@ class Containers:
 
     def start(self, work: Work) -> Machine:
         """See Machines. Raises InputError where the image is not here."""
-        return contained(work.container(), (self._workspace, *self._workspace.parents[:2]))
+        return contained(work.container(), (self._workspace, *self._workspace.parents[:3]))

@@ -7,34 +7,69 @@ changed to that folder's name, and TREFOIL_GCS says where it is. Paths inside fi
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
-from infra.rehearsal.machine import Container, Machine, contained, hosts, process
+from infra.rehearsal.machine import (
+    Container,
+    Machine,
+    contained,
+    hosts,
+    image_here,
+    leading,
+    process,
+    seen,
+)
 
 ROOT = "TREFOIL_GCS"
 _PLACE = re.compile(r"(?<![\w./-])/gcs(?=/)")
 
 
 class Work(NamedTuple):
-    """What a replica is to run. ``gcs`` is the folder that it sees as /gcs, ``place`` its own."""
+    """What a replica is to run. ``gcs`` is the folder that it sees as /gcs, ``place`` its own.
+
+    Without ``words`` the image's own command gets the ``arguments``.
+    """
 
     image: str
     words: list[str]
     environment: Mapping[str, str]
     gcs: Path
     place: Path
+    arguments: Sequence[str] = ()
 
     def container(self, **beside: Path) -> Container:
         """By Vertex AI's contract; ``beside`` are folders that it sees where they lie."""
         mounts = {"/gcs": self.gcs, **{str(folder): folder for folder in beside.values()}}
         log = self.place / "log"
-        return Container(self.image, self.words, self.environment, self.place, log, mounts=mounts)
+        return Container(
+            self.image, self.words, self.environment, self.place, log, mounts, self.arguments
+        )
+
+
+class Seen(NamedTuple):
+    """What a step of a pipeline, which the engine executes, sees beside what that hands on.
+
+    ``environment`` and ``beside``, folders by where it sees them, lead it to the rehearsal.
+    """
+
+    network: str
+    environment: Mapping[str, str]
+    beside: Mapping[str, Path]
 
 
 class Machines(Protocol):
     """Starts machines in one way."""
+
+    def image(self, uri: str) -> str:
+        """What the engine is told of an image. Raises InputError where it is not here."""
+
+    def path(self, text: str, gcs: Path) -> str:
+        """A variable as a step of a pipeline is told it, ``gcs`` being what is seen as /gcs."""
+
+    def seen(self, environment: Mapping[str, str], gcs: Path) -> Seen:
+        """What a step of a pipeline sees that has this environment."""
 
     def hosts(self, count: int) -> list[str]:
         """What the machines of a job are called, so that each reaches the others."""
@@ -56,6 +91,18 @@ def mapped(text: str, gcs: Path) -> str:
 class Processes:
     """Each container is a process group of this interpreter's environment."""
 
+    def image(self, uri: str) -> str:
+        """See Machines."""
+        return uri
+
+    def path(self, text: str, gcs: Path) -> str:
+        """See Machines."""
+        return mapped(text, gcs)
+
+    def seen(self, environment: Mapping[str, str], _gcs: Path) -> Seen:
+        """See Machines. A process finds everything where it lies."""
+        return Seen("bridge", environment, {})
+
     def hosts(self, count: int) -> list[str]:
         """See Machines."""
         return hosts(count, "127.0.0.1")
@@ -73,6 +120,21 @@ class Containers:
 
     def __init__(self, workspace: Path) -> None:
         self._workspace = workspace.resolve()
+        self._places = (self._workspace, *self._workspace.parents[:3])
+
+    def image(self, uri: str) -> str:
+        """See Machines."""
+        return image_here(uri, self._places)
+
+    def path(self, text: str, _gcs: Path) -> str:
+        """See Machines."""
+        return text
+
+    def seen(self, environment: Mapping[str, str], gcs: Path) -> Seen:
+        """See Machines. The workspace has the key that it signs in by."""
+        way = leading()
+        own = {"/gcs": gcs, str(self._workspace): self._workspace}
+        return Seen("host", {**way, **environment}, {**seen(way), **own})
 
     def hosts(self, count: int) -> list[str]:
         """See Machines."""
@@ -83,5 +145,4 @@ class Containers:
 
         What the engine of a pipeline hands on lies in the workspace, and is seen there.
         """
-        places = (self._workspace, *self._workspace.parents[:2])
-        return contained(work.container(workspace=self._workspace), places)
+        return contained(work.container(workspace=self._workspace), self._places)

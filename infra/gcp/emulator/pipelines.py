@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import secrets
 import threading
 from collections.abc import Iterator, Mapping
@@ -15,7 +14,6 @@ from infra.cache import Entry
 from infra.errors import InputError, TrefoilError
 from infra.gcp.emulator.drive import FINAL as JOB_FINAL
 from infra.gcp.emulator.drive import KIND as JOB
-from infra.gcp.emulator.machine import mapped
 from infra.gcp.emulator.refusal import NUMBERS, Refused
 from infra.gcp.emulator.rented import Rented
 from infra.gcp.emulator.tasks import artifact_uri, details, main_jobs
@@ -155,6 +153,7 @@ class Pipelines:
         name, over = record["name"], threading.Event()
         self._over[name] = over
         plan, shared = _apart(self._plan(record))
+        found = self._world.machines.seen(shared, self._world.objects.root)
 
         def tell(event: Event) -> None:
             if event.step and event.state in DONE:
@@ -165,8 +164,8 @@ class Pipelines:
             self._world.store.save(KIND, record)
 
         self._execution(record).start(
-            plan, name, self._settings, shared, _RULES, tell,
-            lambda runner: Rented(runner, self._world, over, refuse),
+            plan, name, self._settings._replace(network=found.network), found.environment, _RULES,
+            tell, lambda runner: Rented(runner, self._world, over, refuse), found.beside,
         )  # fmt: skip
 
     def _put(self, record: Record, plan: Plan, step: str) -> None:
@@ -184,10 +183,12 @@ class Pipelines:
         return self._executions[record["name"]]
 
     def _executed(self, record: Record) -> Plan:
+        machines, body = self._world.machines, record["body"]
         gcs = self._world.objects.root
-        change = functools.partial(mapped, gcs=gcs) if self._settings.runner == "process" else str
-        body = record["body"]
-        spec = executable(body["pipelineSpec"], self._address, self._world.name(), change)
+        spec = executable(
+            body["pipelineSpec"], self._address, self._world.name(),
+            lambda text: machines.path(text, gcs), machines.image,
+        )  # fmt: skip
         given = dict(body["runtimeConfig"].get("parameterValues") or {})
         try:
             plan = ir.read({"pipeline": spec, "platforms": {}}, given)

@@ -18,9 +18,13 @@ _MODULE = "infra.gcp.emulator.launch"
 
 
 def executable(
-    spec: Mapping[str, Any], address: str, parent: str, mapped: Callable[[str], str]
-) -> Node:
-    """A pipeline's IR with the launchers replaced; ``mapped`` changes /gcs in variables."""
+    spec: Mapping[str, Any], address: str, parent: str,
+    mapped: Callable[[str], str], image: Callable[[str], str],
+) -> Node:  # fmt: skip
+    """A pipeline's IR with the launchers replaced.
+
+    ``mapped`` changes /gcs in variables, ``image`` is what an image is called here.
+    """
     found: Node = json.loads(json.dumps(spec))  # a copy, all through
     for label, executor in found["deploymentSpec"]["executors"].items():
         container = executor.get("container")
@@ -29,6 +33,8 @@ def executable(
         if container.get("image") == LAUNCHER:
             pools = _taken(found, label)
             executor["container"] = _launch(container, pools, address, parent)
+        else:
+            container["image"] = image(container["image"])
         for variable in executor["container"].get("env", []):
             variable["value"] = mapped(variable.get("value", ""))
     return found

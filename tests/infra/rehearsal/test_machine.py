@@ -51,7 +51,7 @@ def test_what_docker_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     echo.write_text('#!/bin/sh\n[ "$1" = run ] && printf "%s\\n" "$@"\nexit 0\n')
     echo.chmod(0o755)
     monkeypatch.setattr(docker, "program", lambda: str(echo))
-    monkeypatch.setattr(machine, "_image", lambda _uri, _places: "sha256:abc")
+    monkeypatch.setattr(machine, "image_here", lambda _uri, _places: "sha256:abc")
     monkeypatch.setenv("AZURE_TENANT_ID", "made-up")
     monkeypatch.setenv(MARK, "a1b2")
     monkeypatch.setenv("HOME_OF_SOMEBODY", "secret")

@@ -76,4 +76,4 @@ class _Containers:
         self._workspace = workspace
 
     def start(self, work: Serving, port: int) -> Machine:
-        return contained(work.container(port), (self._workspace, *self._workspace.parents[:2]))
+        return contained(work.container(port), (self._workspace, *self._workspace.parents[:3]))

@@ -7,7 +7,6 @@ deployed, and fetches its files by itself from AIP_STORAGE_URI.
 from __future__ import annotations
 
 import http.client
-import re
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -21,10 +20,11 @@ from infra.gcp.emulator.machine import Processes, Work
 from infra.gcp.emulator.operations import Halted
 from infra.gcp.emulator.refusal import Refused
 from infra.gcp.emulator.world import Record, World
-from infra.rehearsal.machine import Machine
+from infra.rehearsal.machine import Machine, name_of
 from infra.rehearsal.served import free_port
 
-_COMMANDS = {"trefoil-server": ("python", "-m", "components.serve", "--host", "127.0.0.1")}
+_LOOPBACK = ("--host", "127.0.0.1")
+_COMMANDS = {"trefoil-server": ("python", "-m", "components.serve", *_LOOPBACK)}
 """What images of ours do by themselves, which only Docker would know."""
 ENDED = "ended"
 """A file beside the log; its time is when the server ended."""
@@ -120,7 +120,8 @@ def started(
         **{each["name"]: each.get("value", "") for each in spec.get("env", ())},
         **_contract(world, version, spec, place, port),
     }
-    work = Work(spec["imageUri"], _words(world, spec), environment, world.objects.root, folder)
+    words, arguments = _words(world, spec)
+    work = Work(spec["imageUri"], words, environment, world.objects.root, folder, arguments)
     try:
         server = Started(world.machines.start(work), port, folder, spec)
     except TrefoilError as error:
@@ -182,10 +183,17 @@ def _contract(
     }
 
 
-def _words(world: World, spec: Mapping[str, Any]) -> list[str]:
-    """The command; where a process is to be an image, what that does by itself."""
-    if spec.get("command") or not isinstance(world.machines, Processes):
-        return [*spec.get("command", ()), *spec.get("args", ())]
-    name = re.split(r"[:@]", spec["imageUri"].rpartition("/")[2])[0]
+def _words(world: World, spec: Mapping[str, Any]) -> tuple[list[str], list[str]]:
+    """The command, and the arguments of the image's own where there is none.
+
+    Where a process is to be an image, it is what that does by itself. Ours listens on loopback: a
+    container is on the host's network here.
+    """
+    command, arguments = list(spec.get("command", ())), list(spec.get("args", ()))
+    if command:
+        return [*command, *arguments], []
+    name = name_of(spec["imageUri"])
+    if not isinstance(world.machines, Processes):
+        return [], [*arguments, *(_LOOPBACK if name in _COMMANDS else ())]
     known: Mapping[str, Sequence[str]] = {**_COMMANDS, **world.scenario.get("commands", {})}
-    return [*known.get(name, ()), *spec.get("args", ())]
+    return [*known.get(name, ()), *arguments], []
