@@ -10,6 +10,7 @@ import pytest
 
 from infra.errors import InputError
 from infra.local import endpoint
+from infra.rehearsal.served import free_port
 from pipelines import run
 from tests.endpoints import (  # noqa: F401  fixtures work by being here
     deploy,
@@ -19,12 +20,6 @@ from tests.endpoints import (  # noqa: F401  fixtures work by being here
     servers,
 )
 from tests.served import until
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as found:
-        port: int = found.getsockname()[1]
-        return port
 
 
 def test_a_port_in_use_is_named(workspace: Path, models: list[Path]) -> None:

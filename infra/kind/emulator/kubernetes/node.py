@@ -12,9 +12,10 @@ from pathlib import Path
 from infra.kind.cluster.podrules import selects
 from infra.kind.emulator.kubernetes.discovery import Place, Refused
 from infra.kind.emulator.kubernetes.objects import Object, Objects
-from infra.kind.emulator.kubernetes.pod import Places, Pod, free_port
+from infra.kind.emulator.kubernetes.pod import Places, Pod
 from infra.local.process import end_orphan
 from infra.local.rundir import StepDirectory
+from infra.rehearsal.served import free_port
 from infra.rehearsal.server import Answer, Call
 from infra.storage import remove
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import datetime
 import http.client
 import re
-import socket
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -20,6 +19,7 @@ from infra.errors import TrefoilError
 from infra.kind.emulator.kubernetes.objects import Object
 from infra.local.process import Process, program
 from infra.local.rundir import StepDirectory
+from infra.rehearsal.served import free_port
 
 LOOPBACK = "127.0.0.1"
 _EVERYONE = "0.0.0.0"  # noqa: S104  what a manifest says; it is never bound
@@ -226,10 +226,3 @@ class Pod:
 
     def _log(self, container: str, number: int) -> Path:
         return self._folder / f"{container}.{number}.log"
-
-
-def free_port() -> int:
-    """A port of loopback that nobody has."""
-    with socket.create_server((LOOPBACK, 0)) as found:
-        port: int = found.getsockname()[1]
-        return port

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from infra.rehearsal.served import free_port
 from tests.infra.aws.emulator.cloudy import (
     NUMBER,
     REGION,
@@ -258,20 +259,12 @@ else:
             break
         except ConnectionRefusedError:
             time.sleep(0.05)
-""".replace("45871", str(_free_port()))
+""".replace("45871", str(free_port()))
     machines = {"InstanceType": "ml.m5.large", "InstanceCount": 2, "VolumeSizeInGB": 10}
     with cloud(tmp_path):
         found = trained(training("job-1", code, ResourceConfig=machines))
         assert found["TrainingJobStatus"] == "Completed", found["FailureReason"]
         assert logged("job-1") == ["heard 127.0.0.2"]
-
-
-def _free_port() -> int:
-    import socket
-
-    with socket.create_server(("127.0.0.1", 0)) as found:
-        port: int = found.getsockname()[1]
-        return port
 
 
 def test_one_host_that_fails_ends_the_others(tmp_path: Path) -> None:
