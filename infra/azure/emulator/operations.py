@@ -9,8 +9,9 @@ from typing import Any, NamedTuple
 from infra.azure.emulator.routing import Asked, Route
 from infra.rehearsal.server import Answer, answer
 
-_SOON = ("Retry-After", "0")
-"""Azure asks its clients to wait 10 s and more; here they may look again at once."""
+_SOON = ("x-ms-retry-after-ms", "20")
+"""Azure asks its clients to wait 10 s and more; here they may look again soon. (At once, a zero,
+would be nothing said: then they wait 5 s.)"""
 
 
 class State(NamedTuple):

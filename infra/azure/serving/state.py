@@ -26,8 +26,8 @@ from infra.errors import CredentialsError, InputError, ProviderError
 from infra.served import EndpointState
 
 CHANGING = {"Creating", "Updating", "Scaling", "Deleting"}
-_LONGEST_WAIT = 15.0
-"""Seconds between two looks, at most."""
+_SHORTEST_WAIT, _LONGEST_WAIT = 0.05, 15.0
+"""Seconds between two looks; the longer a change goes on, the longer."""
 _YOUNG = 3600.0
 """Seconds in which something that gets no requests yet is left to whoever is making it."""
 _LINES = 15
@@ -176,7 +176,7 @@ def settled(at: At) -> State:
                 f"the endpoint {at.name} is {changing} for {waited:.0f} s now; look again with "
                 "python -m pipelines endpoints --provider azure"
             )
-        time.sleep(min(_LONGEST_WAIT, 0.2 + waited / 10))
+        time.sleep(min(_LONGEST_WAIT, _SHORTEST_WAIT + waited / 5))
     return state
 
 

@@ -24,6 +24,7 @@ from tests.infra.azure.running import (
     document,
     one_step,
     plan_of,
+    some,
     states,
 )
 
@@ -73,7 +74,7 @@ def test_a_run_from_its_start_to_its_end(stages: Stages, tmp_path: Path) -> None
 def test_another_machine_tells_the_same(stages: Stages, tmp_path: Path) -> None:
     """What the client must remember lies beside the run, not on the machine that sent it."""
     with azure(tmp_path) as stood:
-        events = stood.ran(stages())
+        events = stood.ran(some(stages(), "make", "judge"))
         elsewhere = stood.settings._replace(workspace=str(tmp_path / "elsewhere"))
         assert client.history(RUN, elsewhere).moments[-1].event == events[-1]
         assert Path(str(client.outputs(RUN, elsewhere)["make"]["out"])).read_text() == "abc"
@@ -118,7 +119,7 @@ def test_a_failing_step_shows_its_last_lines(stages: Stages, tmp_path: Path) -> 
 
 def test_bad_input_ends_the_command_with_code_2(stages: Stages, tmp_path: Path) -> None:
     with azure(tmp_path) as stood:
-        assert stood.ran(stages(how="input"))[-1].code == 2
+        assert stood.ran(some(stages(how="input"), "unsteady", "end"))[-1].code == 2
 
 
 def test_a_gate_that_says_no_skips_what_is_behind_it(stages: Stages, tmp_path: Path) -> None:
@@ -135,9 +136,10 @@ def test_a_gate_that_says_no_skips_what_is_behind_it(stages: Stages, tmp_path: P
 def test_the_same_run_again_attaches(stages: Stages, tmp_path: Path) -> None:
     """A command that is given twice must not train twice, nor run the exit handler twice."""
     with azure(tmp_path) as stood:
-        stood.submitted(stages())
-        assert stood.ran(stages())[-1].state == "succeeded"
-        assert stood.ran(stages())[-1].state == "succeeded"
+        plan = some(stages(), "make", "judge", "last")
+        stood.submitted(plan)
+        assert stood.ran(plan)[-1].state == "succeeded"
+        assert stood.ran(plan)[-1].state == "succeeded"
         assert len(stood.sent("ARM PUT jobs")) == 2
         assert stood.started() == ["r-1", "r-1-last"]
         assert client.list_runs(stood.settings) == [RUN]
@@ -160,21 +162,23 @@ def test_a_failed_run_goes_on_where_it_failed(stages: Stages, tmp_path: Path) ->
 
 def test_a_run_that_goes_on_takes_from_what_it_did_before(stages: Stages, tmp_path: Path) -> None:
     """What a mended step reads must be what the first attempt left, not an empty folder."""
+    plan = some(stages(), "make", "judge", "use")
     with azure(tmp_path, no_capacity=[{"step": "use", "times": 1}]) as stood:
-        assert states(stood.ran(stages()))["use"] == "failed"
-        assert states(stood.ran(stages()))["use"] == "succeeded"
+        assert states(stood.ran(plan))["use"] == "failed"
+        assert states(stood.ran(plan))["use"] == "succeeded"
         out = client.outputs(RUN, stood.settings)["use"]["out"]
         assert Path(str(out)).read_text() == "abc!"
 
 
 def test_a_step_whose_image_was_mended_runs_in_the_new_one(stages: Stages, tmp_path: Path) -> None:
     """Azure takes an environment that is there whatever its image: a new image is a new version."""
+    plan = some(one_step(stages(how="fail"), "end"), "unsteady", "end")
     with azure(tmp_path) as stood:
-        stood.ran(stages(how="fail"))
+        stood.ran(plan)
         mended = stood._replace(
             settings=stood.settings._replace(images={"python:3.11-slim": "p:2"})
         )
-        mended.ran(stages(how="fail"))
+        mended.ran(plan)
         first, second = stood.sent("ARM PUT environments/versions")
         assert (first["properties"]["image"], second["properties"]["image"]) == (
             "python:3.11-slim", "p:2",
@@ -187,7 +191,7 @@ def test_a_step_whose_image_was_mended_runs_in_the_new_one(stages: Stages, tmp_p
 def test_one_step_is_one_job(stages: Stages, tmp_path: Path) -> None:
     """--step train needs no pipeline, and still has its exit handler."""
     plan = stages(how="fail")
-    only = plan._replace(steps=tuple(s for s in plan.steps if s.name in ("make", "last")))
+    only = some(plan, "make", "last")
     with azure(tmp_path) as stood:
         events = stood.ran(only)
         assert states(events) == {"": "succeeded", "make": "succeeded", "last": "succeeded"}
@@ -255,7 +259,7 @@ def _over(stood: Stood) -> list[dict[str, Any]]:
 
 def test_a_cancelled_run_that_never_began_begins_anew(stages: Stages, tmp_path: Path) -> None:
     """The same command again is how a person says that they want it after all."""
-    only = stages()._replace(steps=(stages().step("make"),))
+    only = some(stages(), "make")
     denied = [{"host": "^management", "method": "PUT", "error": "AuthorizationFailed", "times": 1}]
     with azure(tmp_path, faults=denied) as stood:
         with pytest.raises(CredentialsError):
@@ -273,8 +277,7 @@ def test_a_run_that_was_removed_at_azure_is_told_and_begins_anew(
 ) -> None:
     """Whoever watches it would wait for ever; so would the same command."""
     monkeypatch.setattr(looking, "_SETTLING", 0.0)
-    plan = one_step(stages(), only) if only else stages()
-    plan = plan._replace(steps=tuple(each for each in plan.steps if not each.always))
+    plan = some(stages(), *([only] if only else ["make", "judge"]))
     with azure(tmp_path) as stood:
         stood.submitted(plan)
         (main,) = [each["name"] for each in _over(stood) if not each["parent"]]
@@ -304,7 +307,7 @@ def test_unknown_runs_and_steps(stages: Stages, tmp_path: Path) -> None:
         ):
             client.status(RUN, stood.settings)
         assert client.list_runs(stood.settings) == []
-        stood.ran(stages())
+        stood.ran(some(stages(), "judge", "make"))
         with pytest.raises(InputError, match=r"has no step train; it has judge"):
             client.why(RUN, stood.settings, "train")
 
@@ -326,7 +329,7 @@ def test_an_artefact_that_is_too_large_stays_where_it_is(
 ) -> None:
     monkeypatch.setattr("infra.cloud.outputs._LARGEST", 2)
     with azure(tmp_path) as stood:
-        stood.ran(stages())
+        stood.ran(some(stages(), "make"))
         found = client.outputs(RUN, stood.settings)["make"]["out"]
     assert found == "azureml://datastores/trefoil_data/paths/trefoil/runs/r-1/make/out/artifact"
 
@@ -343,7 +346,7 @@ def test_a_spot_machine_that_is_taken_away_is_told(stages: Stages, tmp_path: Pat
     """A training that takes twice as long as it should has a reason that a person can read."""
     away = [{"step": "unsteady", "times": 1}]
     with azure(tmp_path, interruptions=away, start=0.5) as stood:
-        events = stood.ran(_on_spot(stages(), "unsteady"))
+        events = stood.ran(_on_spot(some(stages(), "make", "unsteady"), "unsteady"))
         assert events[-1].state == "succeeded"
         told = [each for each in events if each.step == "unsteady"]
         assert any("taken away" in each.message for each in told), told
@@ -352,7 +355,7 @@ def test_a_spot_machine_that_is_taken_away_is_told(stages: Stages, tmp_path: Pat
 def test_no_machine_to_be_had_is_told(stages: Stages, tmp_path: Path) -> None:
     full = [{"step": "make", "times": 5}]
     with azure(tmp_path, no_capacity=full) as stood:
-        events = stood.ran(stages())
+        events = stood.ran(some(stages(), "make", "judge"))
         failed = next(each for each in events if each.state == "failed")
         assert failed.step == "make"
         assert "Azure has no such machine free for make now" in failed.message
@@ -360,7 +363,7 @@ def test_no_machine_to_be_had_is_told(stages: Stages, tmp_path: Path) -> None:
 
 def test_a_quota_of_nothing_is_told(stages: Stages, tmp_path: Path) -> None:
     plan = stages()
-    only = plan._replace(steps=(plan.step("make"),))
+    only = some(plan, "make")
     with azure(tmp_path, limits={"*": 0}) as stood:
         failed = stood.ran(only)[-1]
         assert failed.state == "failed"
@@ -393,7 +396,7 @@ def test_a_service_that_fails_for_a_while_fails_no_run(
     busy = error and "ServerBusy"  # storage has its own way to say that it is asked too much
     faults.append({"host": "blob", "method": "PUT", "error": busy, "times": 1})
     with azure(tmp_path, faults=faults) as stood:
-        assert stood.ran(stages())[-1].state == "succeeded"
+        assert stood.ran(some(stages(), "make", "judge", "last"))[-1].state == "succeeded"
         assert stood.started() == ["r-1", "r-1-last"]
 
 
@@ -404,7 +407,7 @@ def test_a_job_that_is_there_is_attached_to_whatever_the_second_put_is_answered(
     """The first answer is lost, and Azure refuses its repetition: the job runs, and is paid for."""
     job = {"host": "^management", "method": "PUT", "path": "/jobs/"}
     with azure(tmp_path, faults=[{**job, "times": 1}, {**job, "error": error}]) as stood:
-        assert stood.ran(stages())[-1].state == "succeeded"
+        assert stood.ran(some(stages(), "make", "judge", "last"))[-1].state == "succeeded"
         assert stood.started() == ["r-1", "r-1-last"]
         assert len(stood.sent("ARM PUT jobs")) == 3
 
@@ -432,14 +435,15 @@ def test_every_step_is_told_however_many_pages_they_fill(
 
 def test_a_workspace_may_have_a_space_in_its_name(stages: Stages, tmp_path: Path) -> None:
     """Azure has the folders of a job where no name has one; on this machine a person names them."""
-    only = stages()._replace(steps=(stages().step("make"),))
+    only = some(stages(), "make")
     with azure(tmp_path / "my models") as stood:
         assert stood.ran(only)[-1].state == "succeeded"
 
 
 def test_two_commands_at_once_are_one_run(stages: Stages, tmp_path: Path) -> None:
+    plan = some(stages(), "make", "judge", "last")
     with azure(tmp_path) as stood:
-        threads = [threading.Thread(target=stood.submitted, args=(stages(),)) for _ in range(4)]
+        threads = [threading.Thread(target=stood.submitted, args=(plan,)) for _ in range(4)]
         for thread in threads:
             thread.start()
         for thread in threads:
@@ -465,7 +469,7 @@ def test_where_only_the_exit_handler_failed_it_alone_is_run_again(
     stages: Stages, tmp_path: Path, steps: tuple[str, ...]
 ) -> None:
     plan = stages()
-    plan = plan._replace(steps=tuple(each for each in plan.steps if each.name in steps))
+    plan = some(plan, *steps)
     with azure(tmp_path, no_capacity=[{"step": "last", "times": 1}]) as stood:
         assert states(stood.ran(plan))[""] == "failed"
         events = states(stood.ran(plan))

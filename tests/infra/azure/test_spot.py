@@ -15,7 +15,8 @@ from infra.storage import tree, tree_digest
 from tests.infra.azure.lowering import GOLDEN
 from tests.infra.azure.running import RUN, azure, plan_of
 
-_STEPS = 3200
+_STEPS = 2000
+"""Of which each machine that is lost takes the first second or two."""
 _DATASET, _MODEL = ("prepare", "dataset"), ("train", "model")
 
 
@@ -51,7 +52,7 @@ def _digests(left: object) -> dict[str, str]:
 
 
 @pytest.mark.timeout(900)
-def test_a_training_that_loses_its_machine_three_times_leaves_the_model_of_one_that_did_not(
+def test_a_training_that_loses_its_machine_twice_leaves_the_model_of_one_that_did_not(
     plan: Plan, undisturbed: dict[str, str], tmp_path: Path
 ) -> None:
     """A spot machine is cheaper only if losing it costs neither the training nor its result.
@@ -59,12 +60,12 @@ def test_a_training_that_loses_its_machine_three_times_leaves_the_model_of_one_t
     Azure gives no sign before: the container is gone between two instructions, at whatever step it
     is by then.
     """
-    away = [{"step": "train", "says": r"(?m)^step +\d", "times": 3}]
+    away = [{"step": "train", "says": r"(?m)^step +\d", "times": 2}]
     with azure(tmp_path, interruptions=away) as stood:
         events = stood.ran(plan)
         assert events[-1].state == "succeeded", events[-1].message
         (train,) = (each for each in stood.jobs() if each["step"] == "train")
-        assert len(train["attempts"]) == 4
+        assert len(train["attempts"]) == 3
         lines = [each.text for each in client.logs(RUN, stood.settings, "train", follow=False)]
         assert "(resumed at step " in "\n".join(lines), lines
         assert not any("stopped on request" in line for line in lines)

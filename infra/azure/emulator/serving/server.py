@@ -16,7 +16,7 @@ from infra.azure.emulator.world import World
 from infra.errors import TrefoilError
 from infra.rehearsal.served import Server, free_port
 
-_POLL = 0.1
+_POLL = 0.03
 """Seconds between two looks."""
 _DURATION = re.compile(r"PT(?:(\d+)H)?(?:(\d+)M)?(?:(\d+(?:\.\d+)?)S)?")
 _TROUBLE = "Please see troubleshooting guide, available here: https://aka.ms/oe-tsg#error-"
