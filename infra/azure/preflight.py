@@ -6,16 +6,22 @@ a run keeps to those that are needed.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-from infra.azure import AzureSettings
+from infra.azure import AzureSettings, registries
+from infra.azure.arm import Arm
 from infra.azure.jobs import SERVERLESS
 from infra.azure.lower import require_settings
 from infra.azure.session import Azure, connected
-from infra.errors import CredentialsError, InputError, ProviderError
+from infra.errors import CredentialsError, InputError, ProviderError, QuotaError
+from infra.machines import table
 
-_PULLED = (".azurecr.io/", "mcr.microsoft.com/")
+_VERSION = "2024-04-01"
+"""Of the interface in which quotas and machines are asked for."""
+_SPOT = "Total Cluster LowPriority Regional vCPUs"
+_NONE: Mapping[tuple[str, bool], int] = {}
 
 
 class Check(NamedTuple):
@@ -28,17 +34,22 @@ class Check(NamedTuple):
 
 
 class Wanted(NamedTuple):
-    """What a run needs: clusters, each with whether it is for spot steps, and images."""
+    """What a run needs: clusters, each with whether it is for spot steps, images, machines.
+
+    ``machines`` are the serverless ones, at most so many at once of a type, spot ones apart.
+    """
 
     clusters: Mapping[str, bool]
     images: tuple[str, ...] = ()
+    machines: Mapping[tuple[str, bool], int] = _NONE
 
 
 def require(azure: Azure, body: Mapping[str, Any], settings: AzureSettings) -> None:
-    """Raise InputError or CredentialsError at the first thing that a run cannot do without."""
+    """Raise InputError, QuotaError or CredentialsError at the first thing that a run must have."""
     for check in _run_checks(azure, settings, wanted(body, settings)):
         if check.needed and not check.well:
-            raise InputError(f"{check.name}: {check.words}; nothing was sent")
+            wrong = QuotaError if check.name == "quota" else InputError
+            raise wrong(f"{check.name}: {check.words}; nothing was sent")
 
 
 def checks(settings: AzureSettings) -> Iterator[Check]:
@@ -53,12 +64,19 @@ def checks(settings: AzureSettings) -> Iterator[Check]:
 
 
 def wanted(body: Mapping[str, Any], settings: AzureSettings) -> Wanted:
-    """The clusters and images of everything that the body would start."""
+    """The clusters, images and machines of everything that the body would start."""
     main = body.get("pipeline") or body["job"]
     nodes = [*main.get("jobs", {"": main}).values(), *body["after"]]
     named = {str(node.get("compute", SERVERLESS)).removeprefix("azureml:") for node in nodes}
     clusters = {name: name == settings.spot_compute for name in named - {"serverless"}}
-    return Wanted(clusters, tuple(each["image"] for each in body["environments"]))
+    machines: dict[tuple[str, bool], int] = {}
+    for node in nodes:
+        asked = {**node.get("component", {}).get("resources", {}), **node.get("resources", {})}
+        tier = str(node.get("queue_settings", {}).get("job_tier", "")).lower()
+        if "instance_type" in asked:
+            kind = (str(asked["instance_type"]), tier == "spot")
+            machines[kind] = max(machines.get(kind, 0), int(asked.get("instance_count", 1)))
+    return Wanted(clusters, tuple(each["image"] for each in body["environments"]), machines)
 
 
 def _run_checks(azure: Azure, settings: AzureSettings, run: Wanted) -> Iterator[Check]:
@@ -68,10 +86,10 @@ def _run_checks(azure: Azure, settings: AzureSettings, run: Wanted) -> Iterator[
     for name, spot in run.clusters.items():
         yield _cluster(azure, name, spot)
     for image in run.images:
-        known = any(each in image for each in _PULLED)
-        words = image if known else f"{image} is in no registry of Azure's; the identity of the " \
-            "jobs must be able to pull it all the same"  # fmt: skip
-        yield Check("image", known, words, needed=False)
+        yield _image(azure, image)
+    gpus = {each.name for each in table("azure").machines if each.accelerators}
+    if rare := {kind: count for kind, count in run.machines.items() if kind[0] in gpus}:
+        yield from _quotas(azure, settings.region, rare)
 
 
 def _workspace(azure: Azure, settings: AzureSettings) -> Check:
@@ -117,3 +135,58 @@ def _cluster(azure: Azure, name: str, spot: bool) -> Check:
         words = f"{name} has no machines of low priority, and the setting spot_compute names it"
         return Check("cluster", False, words)
     return Check("cluster", True, f"{name}, {getattr(found, 'size', '')}")
+
+
+def _image(azure: Azure, image: str) -> Check:
+    if not registries.has(image):
+        words = (
+            f"{image} is in no registry of Azure's; the identity of the jobs must be able to pull "
+            "it all the same"
+        )
+        return Check("image", image.startswith("mcr.microsoft.com/"), words, needed=False)
+    try:
+        digest = registries.digest(azure, image)
+    except (CredentialsError, ProviderError):
+        return Check("image", True, f"{image}, which we may not look at", needed=False)
+    if digest is None:
+        where = f"see: python -m pipelines image push --registry {image.partition('/')[0]}"
+        return Check("image", False, f"{image} is not there; {where}")
+    return Check("image", True, f"{image} ({digest[:19]})")
+
+
+def _quotas(azure: Azure, region: str, asked: Mapping[tuple[str, bool], int]) -> Iterator[Check]:
+    """Of machines with GPUs, of which a subscription has none until it asks for them."""
+    try:
+        sizes = {each.get("name"): each for each in _listed(azure, region, "vmSizes")}
+        limits = {
+            _plain((each.get("name") or {}).get("value", "")): int(each.get("limit", -1))
+            for each in _listed(azure, region, "usages")
+            if "/workspaces/" not in each.get("id", "")
+        }
+    except (CredentialsError, ProviderError):
+        yield Check("quota", True, "which we may not look at", needed=False)
+        return
+    for (machine, spot), count in asked.items():
+        size = sizes.get(machine, {})
+        name = _SPOT if spot else f"{size.get('family', '')} Cluster Dedicated vCPUs"
+        limit, needs = limits.get(_plain(name), -1), count * int(size.get("vCPUs", 0))
+        if limit < 0 or not needs:
+            yield Check("quota", True, f"{machine}: not listed", needed=False)
+            continue
+        more = "" if limit >= needs else (
+            f", and {count} x {machine} need {needs}; ask for more under Usage + quotas of the "
+            "workspace"
+        )  # fmt: skip
+        yield Check("quota", limit >= needs, f"{name}: {limit}{more}")
+
+
+def _listed(azure: Azure, region: str, what: str) -> list[dict[str, Any]]:
+    where = azure.where
+    front = f"/subscriptions/{where.subscription}/providers/Microsoft.MachineLearningServices"
+    path = f"{front}/locations/{region}/{what}"
+    return list(Arm(where).pages(path, f"list the {what} of {region}", _VERSION))
+
+
+def _plain(name: str) -> str:
+    """A family of machines is written standardDSv2Family, and Standard DSv2 Family."""
+    return re.sub("[^a-z0-9]", "", name.lower())

@@ -113,6 +113,22 @@ class Azure:
             address = page.get("nextLink") or ""
         return found
 
+    def token(self, scope: str, doing: str) -> str:
+        """A token for whom has our credentials. Raises TrefoilError; ``doing`` is told in it."""
+        found: str = self.ask(doing, self._credential().get_token, scope).token
+        return found
+
+    def send(self, method: str, address: str, **given: Any) -> Any:
+        """One request without credentials; to be used within ``ask``, as it raises the SDK's own.
+
+        ``given`` are ``headers``, and ``data``, a form.
+        """
+        from azure.core.rest import HttpRequest
+
+        response = self.client(None).send_request(HttpRequest(method, address, **given))
+        response.raise_for_status()
+        return response
+
     def text(self, link: str) -> str:
         """What lies at a link that needs no credentials, as those to logs do; empty: nothing."""
         from azure.core.rest import HttpRequest

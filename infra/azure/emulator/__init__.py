@@ -6,8 +6,10 @@ routing.py      which part answers a call         operations.py what takes its t
 workspace.py    the workspace and its clusters    assets.py     environments, components, data
 jobs.py         jobs                              pipelines.py  pipelines, of their nodes' jobs
 drive.py        takes one job to its end          contract.py   what a container is promised
+node.py         its nodes, each with folders      hindered.py   what a scenario keeps from it
 mounts.py       storage as jobs see it            machine.py    a process, or a container
 history.py      run history, and logs             blobs.py      Blob Storage, of blobstore.py
+region.py       machines and quotas               registry.py   images
 check.py        holds bodies against the model    refusal.py    how Azure refuses
 names.py        what a call is called             bill.py       what it would have cost
 scenarios.toml  what goes wrong

@@ -23,6 +23,9 @@ from infra.azure.emulator.machine import choose
 from infra.azure.emulator.names import named
 from infra.azure.emulator.operations import Operations
 from infra.azure.emulator.refusal import Refused, fail, refusal
+from infra.azure.emulator.region import Region
+from infra.azure.emulator.registry import HOSTS as REGISTRIES
+from infra.azure.emulator.registry import Registry
 from infra.azure.emulator.routing import Router
 from infra.azure.emulator.serving import Serving
 from infra.azure.emulator.serving.gateway import hosts_of_endpoints
@@ -83,13 +86,14 @@ def standing(
         (scope.subscription, scope.group, scope.workspace),
         [
             *Workspace(world, _SIGNATURE).routes(), *Assets(world).routes(), *jobs.routes(),
-            *operations.routes(), *endpoints.routes(),
+            *operations.routes(), *endpoints.routes(), *Region(world).routes(),
         ],
     )  # fmt: skip
     history = History(world, jobs, _SIGNATURE)
     answers = (
         Login().answer, _guarded(router.answer, AUDIENCES), _guarded(history.answer, _OWN),
         Blobs(world.blobs, _SIGNATURE).answer, endpoints.gateway.answer,
+        Registry(scenario).answer,
     )  # fmt: skip
     hosts = dict(zip(_hosts_of(scope), answers, strict=True))
     log = Log(workspace / "requests.jsonl", named)
@@ -120,9 +124,13 @@ def joined(scope: Scope, workspace: Path) -> Iterator[bool]:
 
 
 def _hosts_of(scope: Scope) -> tuple[str, ...]:
-    """Patterns of the hosts that a workspace has: login, ARM, its own, storage, endpoints."""
+    """Patterns of its hosts: login, ARM, the workspace's own, storage, endpoints, registries."""
     own = (f"{scope.region}.api.azureml.ms", f"{scope.account}.blob.core.windows.net")
-    return (*(re.escape(host) for host in (LOGIN, ARM, *own)), hosts_of_endpoints(scope.region))
+    return (
+        *(re.escape(host) for host in (LOGIN, ARM, *own)),
+        hosts_of_endpoints(scope.region),
+        REGISTRIES,
+    )
 
 
 def _there(workspace: Path) -> str | None:

@@ -66,7 +66,7 @@ def signed(claims: Mapping[str, Any]) -> str:
 def require(call: Call, *audiences: str) -> Mapping[str, Any]:
     """The claims of the call's token. Raises Refused where it has none for any such audience."""
     kind, _, token = call.header("Authorization").partition(" ")
-    claims = _claims(token) if kind == "Bearer" else None
+    claims = claims_of(token) if kind == "Bearer" else None
     if claims is None:
         raise Refused(401, "AuthenticationFailed", "Authentication failed: there is no token.")
     if claims.get("exp", 0) < time.time():
@@ -81,7 +81,8 @@ def require(call: Call, *audiences: str) -> Mapping[str, Any]:
     return claims
 
 
-def _claims(token: str) -> dict[str, Any] | None:
+def claims_of(token: str) -> dict[str, Any] | None:
+    """What a token says; None where it is none of this login's."""
     parts = token.split(".")
     if len(parts) != 3 or parts[2] != _NEVER:
         return None

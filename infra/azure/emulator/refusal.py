@@ -1,4 +1,4 @@
-"""How Azure refuses: ARM's envelope, that of the login, and that of Blob Storage."""
+"""How Azure refuses: ARM's envelope, those of the login, of Blob Storage and of registries."""
 
 from __future__ import annotations
 
@@ -37,6 +37,8 @@ def refusal(refused: Refused, call: Call) -> Answer:
         return _of_blobs(refused)
     if host.startswith("login."):
         return _of_login(refused)
+    if host.endswith(".azurecr.io"):
+        return _of_registry(refused, host)
     error: dict[str, Any] = {"code": refused.code, "message": refused.message, "details": [
         {"code": refused.code, "target": target, "message": words}
         for target, words in refused.details
@@ -63,6 +65,13 @@ def _of_blobs(refused: Refused) -> Answer:
     body += f"<Message>{words}</Message></Error>"
     headers = (("x-ms-error-code", refused.code), ("x-ms-version", "2021-08-06"))
     return Answer(refused.status, body.encode(), "application/xml", headers)
+
+
+def _of_registry(refused: Refused, host: str) -> Answer:
+    body = json.dumps({"errors": [{"code": refused.code, "message": refused.message}]}).encode()
+    challenge = f'Bearer realm="https://{host}/oauth2/token",service="{host}"'
+    more = (("WWW-Authenticate", challenge),) if refused.status == 401 else ()
+    return Answer(refused.status, body, headers=more)
 
 
 def _of_login(refused: Refused) -> Answer:

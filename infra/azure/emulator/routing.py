@@ -18,6 +18,13 @@ _PATH = re.compile(
 )
 
 
+_REGION = re.compile(
+    r"/subscriptions/(?P<subscription>[^/]+)/providers/Microsoft\.MachineLearningServices"
+    r"(?P<rest>/locations/.*)",
+    re.IGNORECASE,
+)
+
+
 class Asked(NamedTuple):
     """A call, what its path names, and the version of the API that it is written in."""
 
@@ -44,7 +51,10 @@ Handler = Callable[[Asked], Answer]
 
 
 class Route(NamedTuple):
-    """``pattern`` is of the whole of what follows the workspace; its groups are the names."""
+    """``pattern`` is of the whole of what follows the workspace; its groups are the names.
+
+    One that begins with a slash is of what follows the subscription.
+    """
 
     method: str
     pattern: str
@@ -56,7 +66,8 @@ class Router:
 
     def __init__(self, scope: tuple[str, str, str], routes: Iterable[Route]) -> None:
         """``scope`` is subscription, resource group and workspace: there are no others."""
-        self._scope = tuple(each.lower() for each in scope)
+        subscription, group, workspace = scope
+        self._scope = (subscription.lower(), group.lower(), workspace.lower())
         self._routes = [(route, re.compile(route.pattern)) for route in routes]
 
     def answer(self, call: Call) -> Answer:
@@ -67,6 +78,9 @@ class Router:
                 400, "MissingApiVersionParameter",
                 "The api-version query parameter (?api-version=) is required for all requests.",
             )  # fmt: skip
+        if match := _REGION.fullmatch(call.path):
+            self._require((match["subscription"], *self._scope[1:]))
+            return self._route(match["rest"], call, version)
         match = _PATH.fullmatch(call.path)
         if match is None:
             raise Refused(404, "NotFound", f"this rehearsal does not know {call.path}")

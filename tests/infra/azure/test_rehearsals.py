@@ -154,7 +154,22 @@ def test_credentials_that_expire_end_the_watching_and_not_the_run(
 
 def test_images_that_were_not_pushed(stages: Stages, tmp_path: Path) -> None:
     plan = stages()._replace(steps=(stages().step("make")._replace(image="trefoil-trainer"),))
-    with rehearsed(tmp_path, "image-missing") as settings:
+    with (
+        rehearsed(tmp_path, "image-missing") as settings,
+        pytest.raises(InputError, match=r"image: .*azurecr\.io/trefoil-trainer:1 is not there"),
+    ):
+        _ran(plan, settings)
+    assert _started(tmp_path) == []
+
+
+def test_an_image_that_the_jobs_alone_may_look_at(stages: Stages, tmp_path: Path) -> None:
+    """What we may not look at is passed over, and the job says what it was."""
+    own = tmp_path / "mine.toml"
+    own.write_text(
+        'missing_images = "."\nfaults = [{ host = "azurecr", status = 403, times = 9 }]\n'
+    )
+    plan = stages()._replace(steps=(stages().step("make")._replace(image="trefoil-trainer"),))
+    with rehearsed(tmp_path, str(own)) as settings:
         failed = _ran(plan, settings)[-1]
     assert failed.state == "failed"
     assert "its image cannot be pulled" in failed.message
