@@ -61,10 +61,12 @@ class Stood(NamedTuple):
 
 
 @contextmanager
-def azure(workspace: Path, own: AzureSettings = SETTINGS, **scenario: Any) -> Iterator[Stood]:
+def azure(
+    workspace: Path, own: AzureSettings = SETTINGS, runner: str = "process", **scenario: Any
+) -> Iterator[Stood]:
     """The workspace while the block runs."""
     settings = own._replace(workspace=str(workspace), poll=0.2)
-    with standing(scope_of(settings), workspace, {"grace": 5, **scenario}):
+    with standing(scope_of(settings), workspace, {"grace": 5, **scenario}, runner):
         yield Stood(settings, workspace)
 
 

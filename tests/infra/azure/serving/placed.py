@@ -28,8 +28,9 @@ WHERE = Serving(
     SCOPE.datastore, "trefoil", IDENTITY, {"team": "digits"}, "Standard_DS3_v2", 1, 16, False,
 )  # fmt: skip
 IMAGE = "example.azurecr.io/little@sha256:" + "0" * 64
-_SERVER = """
-import http.server, json, os, pathlib, sys
+SERVER = """
+import http.server, json, os, pathlib, signal, sys
+signal.signal(signal.SIGTERM, lambda *_: os._exit(0))  # the first process of a container has none
 (file,) = pathlib.Path(os.environ["AZUREML_MODEL_DIR"]).glob("**/serving.json")
 card, version = json.loads(file.read_text()), os.environ["TREFOIL_MODEL_VERSION"]
 print("starts", version, flush=True)
@@ -57,8 +58,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def log_message(self, *_):
         pass
 
-port = int(os.environ["TREFOIL_PORT"])
-http.server.ThreadingHTTPServer(("127.0.0.1", port), Handler).serve_forever()
+host, port = os.environ.get("TREFOIL_HOST", "127.0.0.1"), int(os.environ["TREFOIL_PORT"])
+http.server.ThreadingHTTPServer((host, port), Handler).serve_forever()
 """
 
 
@@ -115,10 +116,12 @@ class Place:
 
 
 @contextmanager
-def place(folder: Path, scenario: dict[str, Any] | None = None, **serving: Any) -> Iterator[Place]:
+def place(
+    folder: Path, scenario: dict[str, Any] | None = None, runner: str = "process", **serving: Any
+) -> Iterator[Place]:
     """The workspace while the block runs; its image of the tests is a little server."""
     script = folder / "server.py"
-    script.write_text(_SERVER)
+    script.write_text(SERVER)
     commands = {"commands": {"little": ["python", str(script)]}}
-    with standing(SCOPE, folder / "cloud", {**commands, **(scenario or {})}):
+    with standing(SCOPE, folder / "cloud", {**commands, **(scenario or {})}, runner):
         yield Place(folder, **serving)
