@@ -9,6 +9,7 @@ from urllib.parse import parse_qs
 import pytest
 
 from infra.azure import preflight
+from infra.azure.session import connected
 from infra.errors import InputError, QuotaError
 from infra.plan import Argument, Plan, Resources, Step, Token
 from infra.rehearsal.log import lines
@@ -72,6 +73,16 @@ def test_an_image_that_is_not_there_is_told_before_anything_is_sent(tmp_path: Pa
         with pytest.raises(InputError, match=r"image: .*:2 is not there; see: .*image push"):
             stood.submitted(_plan(f"{IMAGE}:2"))
         assert _changed(stood) == []
+
+
+def test_an_image_of_elsewhere_is_told_and_stops_nothing(tmp_path: Path) -> None:
+    """Jobs can be able to pull what nobody here may look at."""
+    elsewhere = preflight.Wanted({}, ("python:3.11-slim", "mcr.microsoft.com/a:1"))
+    with azure(tmp_path) as stood:
+        found = preflight._run_checks(connected(stood.settings), stood.settings, elsewhere)
+        images = [check for check in found if check.name == "image"]
+    assert [(check.well, check.needed) for check in images] == [(False, False), (True, False)]
+    assert "python:3.11-slim is in no registry of Azure's" in images[0].words
 
 
 @pytest.mark.parametrize(
