@@ -7,7 +7,8 @@ client.py      the verbs: sending.py (of making.py), looking.py (of described.py
                outputs.py, stopping.py, reaping.py
 endpoint.py    the verbs of endpoints, of what is in serving/
 session.py     the way to Google Cloud, by its discovery client; store.py is its buckets
-preflight.py   what is looked at before a run     errors.py      what Google answers, in words
+preflight.py   what is looked at before a run, with quotas.py
+errors.py      what Google answers, in words
 machines.py    which machine a step gets          costs.py       what it costs at most
 names.py       names and labels
 emulator/      what stands in for Google Cloud in a rehearsal

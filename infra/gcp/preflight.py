@@ -1,7 +1,8 @@
 """What must be right before a run is sent: each thing that is looked at is one named line.
 
 What these credentials may not look at is passed over: whoever may start runs need not be able to
-read images. ``--provider gcp doctor`` prints the lines, a run keeps to those that are needed.
+read images or quotas. ``--provider gcp doctor`` prints the lines, a run keeps to those that are
+needed.
 """
 
 from __future__ import annotations
@@ -10,8 +11,8 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-from infra.errors import CredentialsError, InputError, ProviderError
-from infra.gcp import GcpSettings
+from infra.errors import CredentialsError, InputError, ProviderError, QuotaError
+from infra.gcp import GcpSettings, quotas
 from infra.gcp.jobs import LAUNCHER, POOLS
 from infra.gcp.lower import require_settings
 from infra.gcp.session import Gcp, connected
@@ -32,10 +33,11 @@ class Check(NamedTuple):
 
 
 def require(gcp: Gcp, body: Mapping[str, Any], settings: GcpSettings) -> None:
-    """Raise InputError or CredentialsError at the first thing that a run cannot do without."""
-    for check in _run_checks(gcp, settings, images(body)):
+    """Raise InputError, QuotaError or CredentialsError at the first thing that a run must have."""
+    for check in _run_checks(gcp, settings, images(body), quotas.wanted(body)):
         if check.needed and not check.well:
-            raise InputError(f"{check.name}: {check.words}; nothing was sent")
+            wrong = QuotaError if check.name == "quota" else InputError
+            raise wrong(f"{check.name}: {check.words}; nothing was sent")
 
 
 def checks(settings: GcpSettings) -> Iterator[Check]:
@@ -43,7 +45,7 @@ def checks(settings: GcpSettings) -> Iterator[Check]:
     try:
         require_settings(settings)
         gcp = connected(settings.project, settings.region)
-        yield from _run_checks(gcp, settings, ())
+        yield from _run_checks(gcp, settings, (), {})
         yield _vertex(gcp)
     except (CredentialsError, InputError, ProviderError) as error:
         yield Check("gcp", False, str(error))
@@ -66,12 +68,16 @@ def images(body: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _run_checks(gcp: Gcp, settings: GcpSettings, wanted: tuple[str, ...]) -> Iterator[Check]:
+def _run_checks(
+    gcp: Gcp, settings: GcpSettings, wanted: tuple[str, ...], machines: Mapping[str, int]
+) -> Iterator[Check]:
     who = gcp.who()
     yield Check("identity", True, who or "the credentials do not say whose they are")
     yield _bucket(gcp, settings)
     for image in wanted:
         yield _image(gcp, image)
+    for found in quotas.short(gcp, machines):
+        yield Check(*found)
 
 
 def _bucket(gcp: Gcp, settings: GcpSettings) -> Check:

@@ -169,7 +169,10 @@ class Gcp:
             return self._credentials
 
 
-_VERSIONS = {"aiplatform": "v1", "storage": "v1", "logging": "v2", "artifactregistry": "v1"}
+_VERSIONS = {
+    "aiplatform": "v1", "storage": "v1", "logging": "v2", "artifactregistry": "v1",
+    "serviceusage": "v1beta1",
+}  # fmt: skip
 
 
 def required(found: Found, name: str, what: str) -> Any:

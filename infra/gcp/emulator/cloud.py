@@ -124,7 +124,7 @@ def _answers(
     from infra.gcp.emulator.vertex import Vertex
 
     vertex = Vertex(parts.operations(), (account.project, account.number))
-    beside = around.Around(account.project, account.number, scenario)
+    beside = around.Around(account.project, account.number, account.region, scenario)
     return {
         **dict.fromkeys(hosts(account.region), vertex.answer),
         **dict.fromkeys(_STORAGE, Storage(world.objects, world.number).answer),
