@@ -29,6 +29,11 @@ class Reply(NamedTuple):
     body: bytes
     headers: Mapping[str, str]
 
+    def kind(self, otherwise: str = "application/json") -> str:
+        """Its Content-Type."""
+        found = (value for name, value in self.headers.items() if name.lower() == "content-type")
+        return next(found, otherwise)
+
 
 class Server:
     """A server that runs; ``health`` is the path by which it says that it is well."""

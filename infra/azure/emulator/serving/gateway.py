@@ -110,7 +110,7 @@ class Gateway:
         except LOST:
             raise Refused(502, "BadGateway", "The container did not answer.") from None
         headers = ((WHICH, record["name"].partition(".")[2]),)
-        kind = {k.lower(): v for k, v in reply.headers.items()}.get("content-type", "text/plain")
+        kind = reply.kind("text/plain")
         if reply.status == http.client.OK:
             return Answer(200, reply.body, kind, headers)
         told = (

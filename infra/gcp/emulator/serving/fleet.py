@@ -9,10 +9,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from infra.gcp.emulator.serving.server import ENDED, Place, Started, started
+from infra.gcp.emulator.serving.server import Place, Started, started
 from infra.gcp.emulator.world import Record, World
 from infra.local.process import end_orphan
 from infra.local.rundir import StepDirectory
+from infra.rehearsal.served import ENDED
 from infra.storage import write_whole
 
 _RENTED = "rented.json"

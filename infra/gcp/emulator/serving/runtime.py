@@ -9,9 +9,9 @@ from typing import Any
 from infra.gcp.emulator.operations import Halted
 from infra.gcp.emulator.refusal import Refused
 from infra.gcp.emulator.serving.endpoints import Endpoints
-from infra.gcp.emulator.serving.server import Reply
 from infra.gcp.emulator.vertex import Operation
 from infra.gcp.emulator.world import Record
+from infra.rehearsal.served import Reply
 from infra.rehearsal.server import Answer, Call
 
 _PREFIX = "aiplatform.projects.locations.endpoints"
@@ -58,7 +58,7 @@ class Runtime:
             ("X-Vertex-AI-Model", about["model"]),
             ("X-Vertex-AI-Model-Version-Id", about["modelVersionId"]),
         )
-        return Answer(reply.status, reply.body, reply.kind, told)
+        return Answer(reply.status, reply.body, reply.kind(), told)
 
     def _asked(
         self, request: Mapping[str, Any], body: bytes, headers: Mapping[str, str]

@@ -6,11 +6,9 @@ deployed, and fetches its files by itself from AIP_STORAGE_URI.
 
 from __future__ import annotations
 
-import http.client
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import closing
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import quote
@@ -21,26 +19,15 @@ from infra.gcp.emulator.operations import Halted
 from infra.gcp.emulator.refusal import Refused
 from infra.gcp.emulator.world import Record, World
 from infra.rehearsal.machine import Machine, name_of
-from infra.rehearsal.served import free_port
+from infra.rehearsal.served import LOST, Reply, Server, free_port
 
 _LOOPBACK = ("--host", "127.0.0.1")
 _COMMANDS = {"trefoil-server": ("python", "-m", "components.serve", *_LOOPBACK)}
 """What images of ours do by themselves, which only Docker would know."""
-ENDED = "ended"
-"""A file beside the log; its time is when the server ended."""
 _STARTUP = "1800s"
 """How long a server has to be healthy, unless its model says otherwise."""
-_PROBE, _GRACE, _POLL = 2.0, 30.0, 0.1
-"""Seconds: for one look, between SIGTERM and SIGKILL, and between two looks."""
-_LOST = (OSError, http.client.HTTPException)
-
-
-class Reply(NamedTuple):
-    """What a server answered."""
-
-    status: int
-    body: bytes
-    kind: str
+_POLL = 0.1
+"""Seconds between two looks at its health."""
 
 
 class Place(NamedTuple):
@@ -51,62 +38,27 @@ class Place(NamedTuple):
     machine: Mapping[str, Any]
 
 
-class Started:
+class Started(Server):
     """A server that runs."""
 
     def __init__(self, machine: Machine, port: int, folder: Path, spec: Mapping[str, Any]) -> None:
-        self._machine, self._port, self._folder = machine, port, folder
-        self._health, self._predict = spec["healthRoute"], spec["predictRoute"]
-        self._over = threading.Event()
-        threading.Thread(target=self._wait, daemon=True).start()
-
-    def gone(self) -> bool:
-        """Whether it has ended by itself."""
-        return self._over.is_set()
-
-    def healthy(self) -> bool:
-        """Whether the health route is answered with 200, and in time."""
-        try:
-            return self._ask("GET", self._health, b"", {}, _PROBE).status == http.client.OK
-        except _LOST:
-            return False
+        super().__init__(machine, port, folder, spec["healthRoute"])
+        self._base, self._spec = f"http://127.0.0.1:{port}", spec
 
     def predict(self, body: bytes, headers: Mapping[str, str], seconds: float) -> Reply:
         """One request to the predict route. Raises Refused where there is no answer."""
         try:
-            return self._ask("POST", self._predict, body, headers, seconds)
-        except _LOST as error:
+            return self.ask("POST", self._spec["predictRoute"], body, headers, seconds)
+        except LOST as error:
             words = f"The model server did not answer: {error}."
             raise Refused("UNAVAILABLE", words) from None
 
     def addresses(self) -> dict[str, str]:
         """Where a network of its own reaches it."""
-        base = f"http://127.0.0.1:{self._port}"
         return {
-            "predictHttpUri": f"{base}{self._predict}",
-            "healthHttpUri": f"{base}{self._health}",
+            "predictHttpUri": f"{self._base}{self._spec['predictRoute']}",
+            "healthHttpUri": f"{self._base}{self._spec['healthRoute']}",
         }
-
-    def stop(self) -> None:
-        """Let it finish what it does, and end it."""
-        self._machine.terminate()
-        if not self._over.wait(_GRACE):
-            self._machine.kill()
-            self._over.wait()
-
-    def _ask(
-        self, method: str, path: str, body: bytes, headers: Mapping[str, str], seconds: float
-    ) -> Reply:
-        with closing(http.client.HTTPConnection("127.0.0.1", self._port, timeout=seconds)) as there:
-            there.request(method, path, body, dict(headers))
-            found = there.getresponse()
-            kind = found.getheader("Content-Type") or "application/json"
-            return Reply(found.status, found.read(), kind)
-
-    def _wait(self) -> None:
-        self._machine.wait()
-        (self._folder / ENDED).touch()
-        self._over.set()
 
 
 def started(
