@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from infra.plan import FINAL, Event, Json, Plan, RunRef
 from pipelines import cheapest, cli
-from pipelines.flags import CHEAPEST
+from pipelines.flags import CHEAPEST, PLAIN
 from pipelines.request import Prepared, prepare
 from pipelines.result import Result, collect, tell
 from pipelines.retrain import past
@@ -137,17 +137,37 @@ def _decided(trigger: Trigger, asked: Wanted, places: list[Prepared]) -> Outcome
 def _looked_at(
     places: list[Prepared], arguments: argparse.Namespace
 ) -> tuple[list[Prepared], list[Past | None]]:
-    """The places, that where this event made a run as the first, and what ran last at the others.
+    """The places, that where this event's run came furthest as the first; what ran at the others.
 
     Prices change from day to day, and a run may have gone on elsewhere: so all are asked.
     """
     lasts: list[Past | None] = []
-    for each in reversed(places[1:]):  # one that was gone on to has what the one before had not
-        with reached(each, cheapest.at(arguments, each.provider.name)) as there:
-            if past.made(there):
-                return [each, *(one for one in places if one is not each)], lasts
-            lasts.append(past.last(there))
+    far: dict[str, tuple[int, float]] = {}
+    for each in places if len(places) > 1 else ():
+        name = each.provider.name
+        here = cheapest.at(arguments, name, rehearse=arguments.rehearse and PLAIN)
+        with reached(each, here) as there:
+            if run := past.made(there):
+                far[name] = _far(there, run)
+            else:
+                lasts.append(past.last(there))
+    none = (0, 0.0)
+    places = sorted(places, key=lambda each: far.get(each.provider.name, none), reverse=True)
     return places, lasts
+
+
+def _far(there: Prepared, run: RunRef) -> tuple[int, float]:
+    """How far a run came, to compare it with others; of those that failed the last came furthest.
+
+    It was begun once the others had ended, and what it has done is not to be repeated elsewhere.
+    """
+    place, own = there.provider, there.settings
+    state = place.status(run, own).state
+    if state == "succeeded":
+        return 3, 0.0
+    if state not in FINAL:
+        return 2, 0.0
+    return 1, max((each.at or 0.0 for each in place.history(run, own).moments), default=0.0)
 
 
 def _newest(found: list[Past | None]) -> Past | None:

@@ -69,7 +69,7 @@ class Toy:
         if part == ".client":
             return {
                 "submit": self._submit, "follow": lambda *_: iter(self.ends), "reap": self._reap,
-                "status": lambda run, _: Status(run, self.ends[-1].state, self._steps()),
+                "status": lambda run, _: self._status(run),
                 "outputs": lambda *_: {}, "list_runs": lambda _: self.known,
                 "history": self._history,
             }  # fmt: skip
@@ -102,9 +102,17 @@ class Toy:
         self.reaped.append(run.run_id)
         return []
 
+    def _status(self, run: RunRef) -> Status:
+        return Status(run, self._ends(run)[-1].state, self._steps())
+
     def _history(self, run: RunRef, _settings: Any) -> History:
-        plan = next(each.plan for each in self.sent if each.run_id == run.run_id)
-        return History(plan, tuple(Moment(event, self.at) for event in self.ends))
+        plan = next((each.plan for each in self.sent if each.run_id == run.run_id), None)
+        return History(plan, tuple(Moment(event, self.at) for event in self._ends(run)))
+
+    def _ends(self, run: RunRef) -> list[Event]:
+        """The events of a run; one that was refused, and so reaped, never began."""
+        began = any(each.run_id == run.run_id for each in self.sent)
+        return self.ends if began else [Event("", "cancelled")]
 
     def _steps(self) -> dict[str, Event]:
         return {event.step: event for event in self.ends if event.step}

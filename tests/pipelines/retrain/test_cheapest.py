@@ -11,7 +11,7 @@ import pytest
 
 from infra import machines
 from infra.errors import CapacityError, InputError, ProviderError
-from infra.plan import Event
+from infra.plan import Event, State
 from tests.pipelines.retrain.ground import (
     NONE,
     Done,
@@ -122,6 +122,26 @@ def test_where_no_machine_is_free_the_event_goes_on_elsewhere_and_is_found_there
     assert (again.code, again.found["state"]) == (0, "succeeded")
     assert "this event made" in again.found["reason"]
     assert (len(toys.cheap.sent), len(toys.dear.sent)) == (sent, 1)
+
+
+@pytest.mark.parametrize("prices", [(), DEARER], ids=["the same prices", "others"])
+@pytest.mark.parametrize("state", ["succeeded", "running", "failed"])
+@pytest.mark.parametrize("refused", [True, False])
+def test_a_run_that_went_on_elsewhere_is_found_there_whatever_the_first_place_asks_then(
+    repository: Repository, toys: Toys, refused: bool, state: State, prices: tuple[str, ...]
+) -> None:
+    """Given again, the event is no reason to train anew where there was no machine for it."""
+    toys.cheap.refuses = CapacityError("all taken") if refused else None
+    toys.cheap.ends, toys.dear.ends = [FULL], [Event("", state)]
+    toys.cheap.at, toys.dear.at = 1.0, 2.0
+    pushed(repository)
+    tried, (there,) = list(toys.cheap.known), toys.dear.sent
+    toys.cheap.refuses = None
+    again = pushed(repository, *prices)
+    assert (again.found["run_id"], again.found["state"]) == (there.run_id, state)
+    assert toys.cheap.known == tried
+    assert {each.run_id for each in toys.dear.sent} == {there.run_id}
+    assert len(toys.dear.sent) == (1 if state == "succeeded" else 2), "joined, or finished"
 
 
 def test_a_cloud_that_does_not_answer_stops_it(
