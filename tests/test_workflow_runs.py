@@ -216,10 +216,16 @@ def test_a_dispatch_hands_in_the_recipes_settings(ground: Ground) -> None:
     assert not (ground.checkout / "pwned").exists()
 
 
-def test_a_run_in_a_cloud_takes_its_settings_from_the_variable(ground: Ground) -> None:
+@pytest.mark.parametrize(
+    ("place", "settings"), [("aws", AWS), ("cheapest", {"aws": AWS, "gcp": {"project": "p"}})]
+)
+def test_a_run_in_a_cloud_takes_its_settings_from_the_variable(
+    ground: Ground, place: str, settings: dict[str, Any]
+) -> None:
+    """Of one cloud as terraform tells them, and in a table for each where the cheapest is taken."""
     found = ground.retrain(
         "schedule", "9", "--dry-run --set image_tag=t",
-        TREFOIL_PROVIDER="aws", TREFOIL_SETTINGS=json.dumps(AWS),
+        TREFOIL_PROVIDER=place, TREFOIL_SETTINGS=json.dumps(settings),
     )  # fmt: skip
     assert found["request"]["provider"] == "aws"
     assert found["request"]["bucket"] == "a-bucket"
