@@ -11,10 +11,10 @@ A canary gets its share of the requests, or copies of it.
 
 from __future__ import annotations
 
-import itertools
 import os
 import re
 import time
+import uuid
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -28,7 +28,7 @@ from infra.served import Endpoint
 DEADLINE = 3600.0
 """Seconds that Azure has for one change."""
 _TRIES, _PAUSE = 6, 2.0
-"""How often the traffic is tried to be moved where Azure fails, and the seconds between."""
+"""How often a change of the endpoint is sent where Azure fails, and the seconds between."""
 _NAME = re.compile(r"[A-Za-z](?=.{2,31}$)[A-Za-z0-9-]*[A-Za-z0-9]")
 
 
@@ -212,33 +212,40 @@ def _moved(at: At, change: Callable[[Shares], Shares], able: set[str] | None = N
 
     ``able`` are the deployments that may get any; all that can, where it is not given. Azure takes
     no precondition with a change: what is sent is made of what was looked at just before, is sent
-    once, and is looked at again after. Raises ProviderError.
+    once, and leaves a mark by which it is found after, whatever was answered. Raises ProviderError.
     """
-    doing = f"move the requests of {at.name}"
-    for tried in itertools.count(1):
+    doing, move = f"move the requests of {at.name}", _mark()
+    taken, failed = False, list[ProviderError]()
+    while True:
         now = settled(at)
+        if (taken or move in now.moves) and now.status != "Succeeded":
+            raise ProviderError(f"Azure did not {doing}: it is {now.status or 'gone'}")
+        if move in now.moves:
+            return now
         wanted = change(now.standing())
         if able is None and now.serves(wanted):
             return now
         there = _able(now, wanted, doing) if able is None else able
-        asked = requests.endpoint(at.name, wanted, at.serving, there, now.moves + 1)
-        if not _sent(at, asked, doing, last=tried >= _TRIES):
-            continue
-        after = settled(at)
-        if after.status != "Succeeded":
-            raise ProviderError(f"Azure did not {doing}: it is {after.status or 'gone'}")
-        if not after.overwritten(wanted, now.moves + 1):
-            return after
-    raise AssertionError  # the loop returns, or raises
+        asked = requests.endpoint(at.name, wanted, at.serving, there, [*now.moves, move])
+        taken = _sent(at, asked, doing, failed)
 
 
-def _sent(at: At, asked: Found, doing: str, last: bool) -> bool:
-    """Send a change; False where another look tells what came of it. Raises TrefoilError."""
+def _mark() -> str:
+    """What a change is known by."""
+    return uuid.uuid4().hex[:8]
+
+
+def _sent(at: At, asked: Found, doing: str, failed: list[ProviderError]) -> bool:
+    """Send a change of the endpoint once; False where another look tells what came of it.
+
+    ``failed`` are the failures so far. Raises TrefoilError: the last of them, once it is enough.
+    """
+    if len(failed) >= _TRIES:
+        raise failed[-1]
     try:
         return at.put("onlineEndpoints", at.path, asked, doing, once=True) is not None
-    except ProviderError:  # it may be done all the same, or another deployer be quicker
-        if last:
-            raise
+    except ProviderError as error:  # it may be done all the same, or another deployer be quicker
+        failed.append(error)
         time.sleep(_PAUSE)
         return False
 

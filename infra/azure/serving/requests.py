@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
 from infra.azure import AzureSettings
@@ -28,7 +28,8 @@ SERVER_IMAGE = "TREFOIL_SERVER_IMAGE"
 ENDPOINT, VERSION, RUN = "trefoil.endpoint", "trefoil.version", "trefoil.run"
 MAIN, CANARY, PREVIOUS = "trefoil.main", "trefoil.canary", "trefoil.previous"
 MOVES = "trefoil.moves"
-"""How often the traffic was moved: two deployers who count the same did not see each other."""
+"""The last moves of the traffic, each by a mark of its own: whoever made one sees if it was made,
+though its answer was lost or others have moved since."""
 ENVIRONMENT = "trefoil-server"
 MOUNT = "/var/trefoil"
 """Where Azure mounts the model; the server searches it for what it serves."""
@@ -39,6 +40,8 @@ _TIMEOUT = "PT1M30S"
 _LONGEST = 32
 """Letters of a deployment's name."""
 _DIGEST = 10
+_MOVES = 8
+"""Moves that are remembered; a tag has room for 256 letters."""
 
 
 class Serving(NamedTuple):
@@ -189,11 +192,13 @@ def environment_version(body: Found) -> str:
     return hashlib.sha256(canonical(said)).hexdigest()[:20]
 
 
-def endpoint(name: str, shares: Shares, serving: Serving, there: set[str], moves: int = 0) -> Found:
+def endpoint(
+    name: str, shares: Shares, serving: Serving, there: set[str], moves: Sequence[str] = ()
+) -> Found:
     """An endpoint; only deployments that are ``there`` can get requests."""
     remembered = {
         ENDPOINT: name, VERSION: shares.version, MAIN: shares.main, CANARY: shares.canary,
-        PREVIOUS: shares.previous, MOVES: str(moves) if moves else "",
+        PREVIOUS: shares.previous, MOVES: " ".join(moves[-_MOVES:]),
     }  # fmt: skip
     traffic, mirror = _traffic(shares, serving, there)
     return {

@@ -81,7 +81,7 @@ class Deployed(NamedTuple):
 class State(NamedTuple):
     """An endpoint. Without a ``status`` there is none. ``shares`` is what its tags remember.
 
-    ``moves`` is how often its traffic was moved.
+    ``moves`` are the marks of the last moves of its traffic.
     """
 
     status: str
@@ -91,7 +91,7 @@ class State(NamedTuple):
     mirror: Mapping[str, int]
     url: str
     changed: float | None
-    moves: int = 0
+    moves: tuple[str, ...] = ()
 
     def standing(self) -> Shares:
         """What its tags remember, of what is still there."""
@@ -106,11 +106,6 @@ class State(NamedTuple):
     def serves(self, shares: Shares) -> bool:
         """Whether it is as it shall be, all of it."""
         return self.shares == shares and shares.main in self.deployments and bool(self.traffic)
-
-    def overwritten(self, wanted: Shares, moves: int) -> bool:
-        """Whether another deployer, who had not seen this move, has put his own in its place."""
-        mine, theirs = (each._replace(percent=0) for each in (wanted, self.shares))
-        return self.moves == moves and mine != theirs
 
     def ready(self, name: str) -> bool:
         """Whether a deployment is there, and can answer."""
@@ -159,11 +154,8 @@ def look(at: At) -> State:
     )  # fmt: skip
     status = required(found, "properties", "provisioningState", of=f"the endpoint {at.name}")
     url, changed = properties.get("scoringUri") or "", _when(found, "lastModifiedAt")
-    moves = tags.get(MOVES, "")
-    return State(
-        status, shares, deployments, traffic, mirror, url, changed,
-        int(moves) if moves.isdecimal() else 0,
-    )  # fmt: skip
+    moves = tuple(tags.get(MOVES, "").split())
+    return State(status, shares, deployments, traffic, mirror, url, changed, moves)
 
 
 def settled(at: At) -> State:

@@ -12,6 +12,7 @@ from infra.azure import endpoint
 from infra.azure.serving import requests
 from infra.azure.serving.requests import Shares
 from infra.azure.serving.state import At, look, settled
+from infra.errors import ProviderError
 from tests.infra.azure.serving.placed import place
 
 
@@ -66,7 +67,8 @@ def test_a_move_that_another_overwrote_unseen_is_made_again(
         before = look(At("digits", there.serving, 60.0))
         one, three = before.shares.main, before.shares.previous
         shares = Shares("3", three, previous=one)
-        theirs = requests.endpoint("digits", shares, there.serving, {one, three}, before.moves + 1)
+        moves = [*before.moves, "theirs"]
+        theirs = requests.endpoint("digits", shares, there.serving, {one, three}, moves)
         monkeypatch.setattr(At, "put", raced)
         found = there.deploy("2")
         assert len(overwritten) == 1
@@ -92,3 +94,29 @@ def test_what_came_after_and_saw_it_stays(tmp_path: Path, monkeypatch: pytest.Mo
         assert there.deploy("2").version == "1"
         assert back == [1]
         assert there.answers(2) == ["1", "1"]
+
+
+def test_what_came_after_a_change_whose_answer_was_lost_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A rollback that is looked for, and not found at once, would take back what came after."""
+    put, followed = At.put, list[Any]()
+
+    def lost(self: At, kind: str, path: str, body: Any, *rest: Any, **more: Any) -> Any:
+        made = put(self, kind, path, body, *rest, **more)
+        if not followed and "sku" not in body:
+            settled(self)
+            followed.append(1)
+            there.deploy("3")
+            raise ProviderError("the connection broke")
+        return made
+
+    with place(tmp_path) as there:
+        for version in ("1", "2"):
+            there.deploy(version)
+        monkeypatch.setattr(endpoint, "_PAUSE", 0.0)
+        monkeypatch.setattr(At, "put", lost)
+        found = there.ask("rollback")
+        assert followed == [1]
+        assert (found.version, found.previous) == ("3", "1")
+        assert there.answers(2) == ["3", "3"]
