@@ -148,8 +148,9 @@ def _prepared(at: At, release: Release, files: Path, environment: Mapping[str, s
 
 def _there(at: At) -> bool:
     """See that there is an endpoint; True where it was made just now. Raises ProviderError."""
-    made, doing = False, f"make the endpoint {at.name}"
-    asked = requests.endpoint(at.name, Shares(), at.serving, set())
+    doing, move = f"make the endpoint {at.name}", _mark()
+    made, failed = False, list[ProviderError]()
+    asked = requests.endpoint(at.name, Shares(), at.serving, set(), [move])
     while (state := settled(at)).status != "Succeeded" and not state.deployments:
         if state.status and made:
             _remove(at)
@@ -159,8 +160,8 @@ def _there(at: At) -> bool:
             )
         if state.status:  # of a deploy that failed, and was killed before it could delete it
             _remove(at)
-        made = at.put("onlineEndpoints", at.path, asked, doing) is not None
-    return made
+        made = _sent(at, asked, doing, failed)
+    return made or move in state.moves
 
 
 def _raised(at: At, name: str, asked: Found, operation: str) -> None:

@@ -120,3 +120,29 @@ def test_what_came_after_a_change_whose_answer_was_lost_stays(
         assert followed == [1]
         assert (found.version, found.previous) == ("3", "1")
         assert there.answers(2) == ["3", "3"]
+
+
+def test_an_endpoint_that_is_made_is_not_made_again_unseen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The SDK would repeat it, without any traffic, over what another serves by it meanwhile."""
+    from azure.core.exceptions import ServiceRequestError
+    from azure.core.pipeline.transport import RequestsTransport
+
+    monkeypatch.setattr(endpoint, "_PAUSE", 0.0)
+    send, tried = RequestsTransport.send, list[Any]()
+
+    def raced(self: RequestsTransport, request: Any, **more: Any) -> Any:
+        if request.method == "PUT" and "/onlineEndpoints/digits?" in request.url and not tried:
+            tried.append(request)
+            there.deploy("1")
+            raise ServiceRequestError("the connection broke")
+        return send(self, request, **more)
+
+    with place(tmp_path) as there:
+        monkeypatch.setattr(RequestsTransport, "send", raced)
+        found = there.deploy("2")
+        assert (found.version, found.previous) == ("2", "1")
+        made = [each for each in there.sent("PUT", "onlineEndpoints")
+                if not each["properties"]["traffic"]]  # fmt: skip
+        assert len(made) == 1

@@ -71,6 +71,14 @@ def test_a_stop_whose_answer_is_lost_stops(tmp_path: Path) -> None:
         assert _changes(there) == 3
 
 
+def test_an_endpoint_whose_answer_is_lost_is_known_as_made_just_now(tmp_path: Path) -> None:
+    """It would keep its name from everyone in the region, though nothing was ever served by it."""
+    with place(tmp_path, _lost(after=0)) as there:
+        with pytest.raises(ProviderError, match="did not get the new version to serve"):
+            there.deploy("1", ill=True)
+        assert there.kept("onlineEndpoints") == []
+
+
 def test_where_azure_fails_every_time_its_words_are_told_and_nothing_is_changed(
     tmp_path: Path,
 ) -> None:

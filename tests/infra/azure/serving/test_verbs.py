@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from infra.azure import endpoint
 from infra.azure.arm import Arm
 from infra.azure.serving import left
 from infra.errors import InputError, ProviderError, QuotaError
@@ -141,8 +142,11 @@ def test_no_quota_for_a_machine_leaves_nothing(tmp_path: Path) -> None:
         assert [there.kept(kind) for kind in _KINDS] == [[], []]
 
 
-def test_an_answer_that_is_lost_doubles_nothing(tmp_path: Path) -> None:
+def test_an_answer_that_is_lost_doubles_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """What was begun goes on, and the same request again is refused while it does."""
+    monkeypatch.setattr(endpoint, "_PAUSE", 0.0)
     lost = {"host": "^management", "method": "PUT", "path": "/onlineEndpoints/", "times": 3}
     late = {"host": "inference", "status": 503}
     with place(tmp_path, {"faults": [lost, late], "start": 0.5}) as there:
