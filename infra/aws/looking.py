@@ -7,6 +7,7 @@ from typing import Any
 
 from infra.aws import errors
 from infra.aws.described import Job, describe, kind_of, moment
+from infra.aws.names import execution
 from infra.aws.session import Aws, Found
 from infra.cloud.looking import Look, Task, concluded, not_reached, unknown
 from infra.cloud.records import Attempt
@@ -21,6 +22,7 @@ _OF_STEP: Mapping[str, State] = {
     "Succeeded": "succeeded", "Failed": "failed", "Stopped": "cancelled",
 }  # fmt: skip
 _KINDS = ("Training", "Processing")
+_BROKEN = ("failed", "cancelled")
 
 
 class Looker:
@@ -51,15 +53,16 @@ class Looker:
         return Look(found.state, found.state, {step.name: task}, found.began, found.ended)
 
     def _execution(self) -> Look:
-        arn = self._attempt.started.get("execution") or newest(
-            self._aws, self._attempt.request["pipeline"]
-        )
+        attempt = self._attempt
+        arn = execution_of(self._aws, attempt)
         found = self._aws.find(
             "sagemaker", "describe_pipeline_execution", "tell of the run", PipelineExecutionArn=arn
         ) if arn else None  # fmt: skip
         if found is None:
             return unknown(self._attempt.started, "SageMaker")
         state = _OF_EXECUTION.get(found["PipelineExecutionStatus"], "running")
+        if not attempt.started and state in _BROKEN and arn == attempt.request["resumes"]:
+            return Look("waiting", "waiting", {})  # it is still to be gone on with
         ended = moment(found, "LastModifiedTime") if state in FINAL else 0.0
         known = self._listed(arn)
         words = _failed_beside(known, self.plan) or found.get("FailureReason", "")
@@ -139,6 +142,19 @@ class Looker:
         after = self._attempt.request["after"].items()
         jobs = {name: self._described(asked, name) for name, asked in after}
         return {name: _task(job) for name, job in jobs.items() if job}
+
+
+def execution_of(aws: Aws, attempt: Attempt) -> str:
+    """The ARN of the attempt's own execution, kept or not yet; empty where there is none."""
+    if arn := attempt.started.get("execution") or attempt.request["resumes"]:
+        return str(arn)
+    listed = aws.pages(
+        "sagemaker", "list_pipeline_executions", "PipelineExecutionSummaries", "tell of the run",
+        PipelineName=attempt.request["pipeline"],
+    )  # fmt: skip
+    wanted = execution(attempt.run_id, attempt.number)
+    found = (e for e in listed if e.get("PipelineExecutionDisplayName") == wanted)
+    return str(next(found, {}).get("PipelineExecutionArn", ""))
 
 
 def newest(aws: Aws, pipeline: str) -> str:

@@ -19,7 +19,7 @@ from infra.aws import AwsSettings, costs, jobs
 from infra.aws.conditions import conditions, property_files
 from infra.aws.definition import VERSION
 from infra.aws.jobs import Place, is_training
-from infra.aws.names import named
+from infra.aws.names import execution, named
 from infra.aws.serving.requests import SERVER_IMAGE, SERVING, Serving
 from infra.binding import bound
 from infra.cloud.stepfile import STATUS, Container, Left, StepFile, step_file
@@ -137,7 +137,11 @@ class _Lowered:
                 "ClientRequestToken": token,
                 "Tags": self._place.tags(),
             },
-            "start": {"PipelineName": name, "ClientRequestToken": start},
+            "start": {
+                "PipelineName": name,
+                "PipelineExecutionDisplayName": execution(run_id, 1),
+                "ClientRequestToken": start,
+            },
         }
 
     def _steps(self, steps: list[Step]) -> list[Node]:

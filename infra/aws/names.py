@@ -16,3 +16,8 @@ def named(*parts: str) -> str:
         return plain
     digest = hashlib.sha256("\0".join(parts).encode()).hexdigest()[:_DIGEST]
     return f"{plain[: _LONGEST - _DIGEST - 1].strip('-')}-{digest}"
+
+
+def execution(run_id: str, number: int) -> str:
+    """What an attempt's execution is displayed as: one pipeline has those of all attempts."""
+    return named(run_id, str(number))

@@ -15,7 +15,7 @@ from typing import Any
 from infra.aws import AwsSettings, preflight, validate
 from infra.aws.described import kind_of
 from infra.aws.looking import Looker
-from infra.aws.names import named
+from infra.aws.names import execution, named
 from infra.aws.session import IN_USE, Aws
 from infra.aws.stopping import stop_attempt
 from infra.aws.store import S3
@@ -42,7 +42,7 @@ def send(aws: Aws, request: Request, settings: AwsSettings) -> Attempt:
     if attempt is None:
         attempt = _claimed(records, request, 1)
     elif look:
-        if not attempt.started:  # a command that was killed may have started it, cancelled or not
+        if starting.forestalled(attempt):  # a command that was killed may have started it
             end(attempt)
         attempt = _claimed(records, request, attempt.number + 1, attempt, look)
     for key, content in body["files"].items():
@@ -168,6 +168,7 @@ def _start_pipeline(aws: Aws, attempt: Attempt, body: Any) -> dict[str, Any]:
     found = aws.ask(
         "sagemaker", "start_pipeline_execution", "start the run",
         PipelineName=name, ClientRequestToken=token,
+        PipelineExecutionDisplayName=execution(attempt.run_id, attempt.number),
     )  # fmt: skip
     return {"execution": found["PipelineExecutionArn"]}
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from infra.aws.described import kind_of
-from infra.aws.looking import newest
+from infra.aws.looking import execution_of
 from infra.aws.session import Aws
 from infra.cloud.looking import Look
 from infra.cloud.records import Attempt
@@ -32,7 +32,7 @@ def stop_attempt(aws: Aws, attempt: Attempt) -> None:
         asked = attempt.request["job"]
         kind = kind_of(asked["operation"])
         stop_job(aws, kind, asked["request"][f"{kind}JobName"])
-    elif arn := attempt.started.get("execution") or newest(aws, attempt.request["pipeline"]):
+    elif arn := execution_of(aws, attempt):
         stop_execution(aws, arn)
 
 

@@ -48,7 +48,7 @@ def send(azure: Azure, request: Request, settings: AzureSettings) -> Attempt:
     if attempt is None:
         attempt = records.claim(request.run_id, 1, _asked(request, settings, 1, {}))
     elif look:
-        if not attempt.started:  # a command that was killed may have started it, cancelled or not
+        if starting.forestalled(attempt):  # a command that was killed may have started it
             end(attempt)
         number = attempt.number + 1
         done = _done(look)

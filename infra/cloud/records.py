@@ -81,6 +81,10 @@ class Records:
         self._write(attempt.run_id, attempt.number, f"{what}.json", data, once=once)
         return attempt._replace(**{what: data})  # type: ignore[arg-type]
 
+    def forget(self, attempt: Attempt, what: Literal["started", "ended"]) -> None:
+        """Remove what ``note`` has kept."""
+        self._store.remove([self._key(attempt.run_id, attempt.number, f"{what}.json")])
+
     def mark(self, attempt: Attempt, name: str) -> bool:
         """Leave a mark on an attempt; False where it was there: of several, one alone gets True."""
         return self._write(attempt.run_id, attempt.number, f"{name}.json", {}, once=True)

@@ -13,6 +13,7 @@ from typing import Any
 
 from infra.cloud.looking import Look
 from infra.cloud.records import Attempt, Records
+from infra.errors import InputError
 
 _NEVER = Look("cancelled", "cancelled", {}, words="ended before it began")
 
@@ -25,13 +26,19 @@ def begin(
 ) -> Attempt:
     """Start an attempt that was not cancelled. ``start`` gives what is kept of what it started.
 
-    ``end`` ends whatever was started, where the attempt was cancelled in the meantime.
+    ``end`` ends whatever was started, where the attempt was cancelled in the meantime. Raises
+    InputError where its records were removed, which is the same.
     """
     attempt = records.again(attempt)
     if attempt.ended:
         return attempt
-    records.note(attempt, "started", {**start(), "at": round(time.time(), 3)})
-    attempt = records.again(attempt)
+    begun = records.note(attempt, "started", {**start(), "at": round(time.time(), 3)})
+    try:
+        attempt = records.again(attempt)
+    except InputError:  # nobody would know of it
+        end(begun)
+        records.forget(begun, "started")
+        raise
     if attempt.ended:
         end(attempt)
     return attempt
@@ -43,3 +50,8 @@ def forestall(records: Records, attempt: Attempt, end: Callable[[Attempt], None]
     attempt = records.again(attempt)
     end(attempt)
     return attempt
+
+
+def forestalled(attempt: Attempt) -> bool:
+    """Whether it was cancelled before it was known to begin, so that it may go on all the same."""
+    return bool(attempt.ended.get("words") == _NEVER.words)

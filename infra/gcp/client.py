@@ -101,7 +101,7 @@ def cancel(run: RunRef, settings: GcpSettings) -> bool:
     """Ask Vertex AI to end the run; safe to repeat. False when it had ended already."""
     watched = _Watched(run, settings)
     found = watched.look()
-    if found.state == "waiting" or (found.state in FINAL and not watched.started):
+    if found.state == "waiting" or watched.forestalled:
         watched.forestall()
         return found.state == "waiting"
     if found.state in FINAL:
@@ -132,9 +132,9 @@ class _Watched:
         return self._looker.plan
 
     @property
-    def started(self) -> bool:
-        """Whether it is known to have been started."""
-        return bool(self._attempt.started)
+    def forestalled(self) -> bool:
+        """Whether it was cancelled before it was known to begin."""
+        return starting.forestalled(self._attempt)
 
     def forestall(self) -> None:
         """See to it that it never starts."""

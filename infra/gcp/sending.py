@@ -40,7 +40,7 @@ def send(gcp: Gcp, request: Request, settings: GcpSettings) -> Attempt:
     if attempt is None:
         attempt = _claimed(records, request, settings, 1)
     elif look:
-        if not attempt.started:  # a command that was killed may have started it, cancelled or not
+        if starting.forestalled(attempt):  # a command that was killed may have started it
             end(attempt)
         attempt = _claimed(records, request, settings, attempt.number + 1)
     for key, content in body["files"].items():  # a key holds the digest of its content

@@ -13,8 +13,11 @@ import boto3
 import pytest
 
 from infra.aws import client
-from infra.aws.session import Aws
+from infra.aws.looking import execution_of
+from infra.aws.session import Aws, connected
+from infra.aws.store import S3
 from infra.cloud import looking
+from infra.cloud.records import Records
 from infra.errors import CredentialsError, InputError, QuotaError
 from infra.plan import Event, Plan, Resources
 from tests.infra.aws.running import RUN, Stood, aws, document, one_step, plan_of, states
@@ -228,6 +231,50 @@ def test_a_run_that_is_cancelled_while_it_is_started_is_ended(
             assert state not in ("Completed", "Succeeded")
             if state == "Stopped":
                 break
+            time.sleep(0.1)
+
+
+def test_who_looks_at_a_run_while_it_is_tried_again_does_not_end_it(
+    stages: Stages, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A pipeline has the executions of all attempts: that of the last one is no end of this one."""
+    seen: list[str] = []
+
+    def watched(method: str, operation: str) -> None:
+        send: Any = getattr(Aws, method)
+
+        def looked(self: Aws, service: str, asked: str, *rest: Any, **request: Any) -> Any:
+            if asked == operation:
+                seen.append(client.status(RUN, stood.settings).state)
+            return send(self, service, asked, *rest, **request)
+
+        monkeypatch.setattr(Aws, method, looked)
+
+    with aws(tmp_path) as stood:
+        stood.ran(stages(how="fail"))
+        watched("find", "retry_pipeline_execution")
+        stood.ran(stages(how="fail"))
+        mended = stood.settings._replace(images={"python:3.11-slim": "p:2"})
+        watched("ask", "start_pipeline_execution")
+        last = stood._replace(settings=mended).ran(stages(how="fail"))[-1]
+        names = [each["display"] for each in stood.kept("PipelineExecution")]
+    assert seen == ["waiting", "waiting"]
+    assert last.state == "failed"
+    assert "disk is full" in last.message
+    assert names == ["r-1-1", "r-1-3"]
+
+
+def test_who_ends_an_attempt_that_never_began_ends_no_other(stages: Stages, tmp_path: Path) -> None:
+    """Two same commands after a cancel: the slower one must not stop what the faster one began."""
+    with aws(tmp_path) as stood:
+        reached = connected(stood.settings.region)
+        records = Records(S3(reached, stood.settings), stood.settings.prefix)
+        stood.ran(stages())
+        began = records.newest("r-1")
+        assert began is not None
+        never = began._replace(number=2, started={})
+        assert execution_of(reached, began._replace(started={})) == began.started["execution"]
+        assert execution_of(reached, never) == ""
 
 
 @pytest.mark.parametrize("only", ["", "make"])

@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterable
 import pytest
 
 from infra.cloud.records import Attempt, Records
-from infra.cloud.starting import begin, forestall
+from infra.cloud.starting import begin, forestall, forestalled
 from infra.cloud.store import Stored
-from infra.errors import InputError
+from infra.errors import InputError, ProviderError
 from tests.infra.cloud.storing import Memory
 
 _STARTS, _CANCELS = 6, 6
@@ -139,3 +139,38 @@ def test_a_run_whose_records_were_removed_is_not_started() -> None:
     store.remove(list(store.objects))
     with pytest.raises(InputError, match="somebody has removed what was kept of run r-1"):
         begin(records, claimed, lambda: pytest.fail("it was started"), lambda _: None)
+
+
+def test_a_run_whose_records_are_removed_while_it_is_started_is_ended() -> None:
+    """`reap --data` came between: no verb would find the job, and it would be billed."""
+    store, going = Memory(), set[str]()
+    records = Records(store, "trefoil")
+    claimed = records.claim("r-1", 1, {})
+
+    def start() -> dict[str, str]:
+        going.add("job")
+        store.remove(list(store.objects))
+        return {"job": "job"}
+
+    with pytest.raises(InputError, match="somebody has removed"):
+        begin(records, claimed, start, lambda attempt: going.remove(attempt.started["job"]))
+    assert (going, store.objects) == (set(), {})
+
+
+def test_a_job_whose_end_failed_is_known_to_go_on() -> None:
+    """It was cancelled and started, and its cloud refused to end it: the next command must."""
+    records = Records(Memory(), "trefoil")
+    claimed = records.claim("r-1", 1, {})
+
+    def start() -> dict[str, str]:
+        forestall(records, claimed, lambda _: None)
+        return {"job": "1"}
+
+    def refused(_: Attempt) -> None:
+        raise ProviderError("503")
+
+    with pytest.raises(ProviderError):
+        begin(records, claimed, start, refused)
+    assert forestalled(records.again(claimed))
+    ended = records.note(records.claim("r-2", 1, {}), "ended", {"state": "failed", "words": ""})
+    assert not forestalled(ended)

@@ -46,10 +46,12 @@ class Handler(MotoRequestHandler):
 
     def _send(self, status: str, headers: list[tuple[str, str]], body: bytes) -> None:
         code, _, reason = status.partition(" ")
+        bare = int(code) in _NO_BODY
         self.send_response(int(code), reason)
         for name, value in headers:
             self.send_header(name, value)
-        if int(code) not in _NO_BODY and "content-length" not in {n.lower() for n, _ in headers}:
+        if not bare and "content-length" not in {n.lower() for n, _ in headers}:
             self.send_header("Content-Length", str(len(body)))
         self.end_headers()
-        self.wfile.write(body)
+        if not bare and self.command != "HEAD":  # it would be taken for the next answer
+            self.wfile.write(body)

@@ -190,9 +190,11 @@ def test_moto_ends_with_a_rehearsal_that_is_killed(tmp_path: Path) -> None:
 
 def test_a_connection_lasts_and_the_rest_of_a_body_is_no_request(tmp_path: Path) -> None:
     """A handshake a call would be most of a rehearsal; a body read as a request would poison it."""
-    with closing(
-        Moto(tmp_path / "s3", tmp_path / "log", ACCOUNT, bucket="a-bucket", region=REGION)
-    ) as moto:
+    fault = {"method": "HEAD", "path": "/refused", "status": 503}
+    moto = Moto(
+        tmp_path / "s3", tmp_path / "log", ACCOUNT, [fault], bucket="a-bucket", region=REGION
+    )
+    with closing(moto):
         moto.wait()
         there = HTTPConnection(moto.address.removeprefix("http://"))
         who = (
@@ -201,6 +203,7 @@ def test_a_connection_lasts_and_the_rest_of_a_body_is_no_request(tmp_path: Path)
         signed = {"Host": f"s3.{REGION}.amazonaws.com", "Authorization": f"AWS4-HMAC-SHA256 {who}"}
         statuses, sockets = [], set()
         for method, path in (
+            ("HEAD", "/a-bucket/refused"),
             ("PUT", "/a-bucket/a"),
             ("DELETE", "/a-bucket/a"),
             ("HEAD", "/a-bucket/a"),
@@ -213,7 +216,7 @@ def test_a_connection_lasts_and_the_rest_of_a_body_is_no_request(tmp_path: Path)
             answer.read()
             statuses.append(answer.status)
         there.close()
-    assert statuses == [200, 204, 404, 404]
+    assert statuses == [503, 200, 204, 404, 404]
     assert len(sockets) == 1
 
 
