@@ -30,7 +30,8 @@ from infra.rehearsal.held import held
 __all__ = ["made_up", "rehearse"]
 
 _SCENARIOS = Path(__file__).with_name("scenarios.toml")
-_POLL = 0.2
+_POLL = 2.0
+"""Seconds between two looks at most: at first there are far less, whatever this is."""
 _NOT_PROVED = (
     "what the roles of Azure allow, quotas, and that there are machines: none was rented",
     "that the images can be pulled, and hold what this environment has",

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from infra.aws import emulator as aws
+from infra.azure import emulator as azure
 from infra.cloud.following import follow
 from infra.cloud.looking import Look, Task
 from infra.errors import ProviderError
@@ -60,7 +61,7 @@ def test_it_looks_seldom_while_nothing_happens_and_soon_once_something_does(
     assert paused[12] == pytest.approx(0.2)
 
 
-@pytest.mark.parametrize("stand_in", [aws, gcp])
+@pytest.mark.parametrize("stand_in", [aws, gcp, azure])
 def test_a_rehearsal_of_five_minutes_is_not_asked_a_thousand_times(
     paused: list[float], stand_in: Any
 ) -> None:
