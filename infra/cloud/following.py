@@ -77,9 +77,10 @@ def _told(name: str, task: Task, tail: Callable[[str, Task], list[str]]) -> str:
 
 
 def _conclusion(found: Look, failures: list[Event]) -> Event:
-    """The end of the run; where a step is to blame, in the words that were told of that."""
+    """The end of the run; where a step is to blame, in the words that were last told of that."""
     event = found.event()
     if event.state != "failed" or not event.message:
         return event
-    words = (each.message for each in failures if each.message.startswith(event.message))
+    told = (each.message for each in reversed(failures))
+    words = (each for each in told if each.startswith(event.message))
     return event._replace(message=next(words, event.message))

@@ -49,6 +49,21 @@ def test_the_end_says_with_its_last_lines_what_failed_before_the_exit_handler() 
     assert [each.state for each in events if each.step == "end"] == ["running", "failed"]
 
 
+def test_of_a_step_that_was_tried_again_the_end_tells_the_lines_of_the_last_attempt() -> None:
+    """Those of the first are of a failure that is over: the disk was full, and then was not."""
+    bad = Task("failed", 1.0, 2.0, words="train ended with exit code 3", code=1)
+    looks = [
+        Look("running", "running", {"train": bad}),
+        Look("running", "running", {"train": Task("running", 3.0, attempt=2)}),
+        Look("failed", "failed", {"train": bad._replace(attempt=2)}, 1.0, 4.0, bad.words, 1),
+    ]
+    lines = iter(["the disk is full", "nan at step 7"])
+    events = list(follow(lambda: looks.pop(0), lambda *_: [next(lines)], 15.0))
+    assert events[-1].message == (
+        "train ended with exit code 3\n  its last lines:\n    nan at step 7"
+    )
+
+
 def test_it_looks_seldom_while_nothing_happens_and_soon_once_something_does(
     paused: list[float],
 ) -> None:
