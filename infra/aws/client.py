@@ -16,7 +16,7 @@ from infra.aws.session import Aws, connected
 from infra.aws.stopping import stop, stop_attempt
 from infra.aws.store import S3
 from infra.cloud import following, starting, telling
-from infra.cloud.looking import Look, Task, kept
+from infra.cloud.looking import Look, Task
 from infra.cloud.outputs import Outputs
 from infra.cloud.records import Attempt, Records
 from infra.plan import FINAL, Event, Json, LogLine, Plan, Request, RunRef, Status
@@ -139,7 +139,7 @@ class _Watched:
     def look(self) -> Look:
         """How it stands; starts exit handlers that are due, and keeps how it ended."""
         if self._attempt.ended:
-            return kept(self._attempt.ended)
+            return self._attempt.end
         found = self._looker.look()
         if found.state == "waiting":  # or somebody has just started it, or cancelled it
             self._attempt = self._records.again(self._attempt)

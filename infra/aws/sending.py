@@ -20,7 +20,7 @@ from infra.aws.session import IN_USE, Aws
 from infra.aws.stopping import stop_attempt
 from infra.aws.store import S3
 from infra.cloud import problems, starting
-from infra.cloud.looking import Look, kept
+from infra.cloud.looking import Look
 from infra.cloud.records import Attempt, Records
 from infra.plan import Request, canonical, to_data
 from infra.redaction import redacted
@@ -78,7 +78,7 @@ def _serialised(pipeline: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _look(aws: Aws, attempt: Attempt) -> Look:
-    return kept(attempt.ended) if attempt.ended else Looker(aws, attempt).look()
+    return attempt.end if attempt.ended else Looker(aws, attempt).look()
 
 
 def _claimed(

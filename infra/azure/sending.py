@@ -21,7 +21,7 @@ from infra.azure.session import Azure, azure_ai_ml
 from infra.azure.stopping import stop_attempt
 from infra.azure.store import Blobs
 from infra.cloud import starting
-from infra.cloud.looking import Look, kept
+from infra.cloud.looking import Look
 from infra.cloud.problems import refuse
 from infra.cloud.records import Attempt, Records
 from infra.cloud.store import Store
@@ -121,7 +121,7 @@ def _environment(azure: Azure, document: Document) -> None:
 
 
 def _look(azure: Azure, store: Store, attempt: Attempt) -> Look:
-    return kept(attempt.ended) if attempt.ended else Looker(azure, store, attempt).look()
+    return attempt.end if attempt.ended else Looker(azure, store, attempt).look()
 
 
 def _done(look: Look) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 from infra.plan import DONE, FINAL, Event, State, Step
 
@@ -61,9 +61,28 @@ class Look(NamedTuple):
 
 
 def kept(data: Mapping[str, Any]) -> Look:
-    """A look at an ended run, as it was kept."""
-    tasks = {name: Task(**task) for name, task in data["tasks"].items()}
-    return Look(**{**data, "tasks": tasks})
+    """A look at an ended run, as it was kept. Raises ValueError where it is not one."""
+    try:
+        tasks = {name: Task(**task) for name, task in data["tasks"].items()}
+        found = Look(**{**data, "tasks": tasks})
+    except (AttributeError, KeyError, TypeError):
+        raise ValueError("another version wrote it, or somebody changed it") from None
+    _require(found)
+    for task in tasks.values():
+        _require(task)
+    if found.state not in FINAL:
+        raise ValueError(f"{found.state} is no end")
+    return found
+
+
+def _require(found: Look | Task) -> None:
+    """Raise ValueError where a state is unknown, or a field of another type than by default."""
+    if found.state not in get_args(State):
+        raise ValueError(f"{found.state} is no state")
+    for name, default in found._field_defaults.items():
+        types = (int, float) if isinstance(default, float) else type(default)
+        if not isinstance(getattr(found, name), types):
+            raise ValueError(f"its {name} is no {type(default).__name__}")
 
 
 def concluded(found: Look, handlers: Iterable[str]) -> Look:

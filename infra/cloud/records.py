@@ -15,6 +15,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple
 
+from infra.cloud.looking import Look, kept
 from infra.cloud.store import Store
 from infra.errors import InputError, short
 from infra.history import read_plan
@@ -37,6 +38,20 @@ class Attempt(NamedTuple):
             return read_plan(self.request["plan"])
         except (KeyError, ValueError) as error:
             raise InputError(f"what is kept of {self.run_id} cannot be read: {error}") from None
+
+    @property
+    def end(self) -> Look:
+        """How the run ended. Raises InputError where the record is damaged, or of another version.
+
+        Only for what has ``ended``.
+        """
+        try:
+            return kept(self.ended)
+        except ValueError as error:
+            raise InputError(
+                f"records/{self.run_id}/{self.number:04}/ended.json does not tell how a run ended "
+                f"({error}); remove it, and the run is looked at anew"
+            ) from None
 
 
 class Records:
@@ -138,9 +153,12 @@ class Records:
     def _read(self, run_id: str, number: int, name: str) -> Any:
         key = self._key(run_id, number, name)
         try:
-            return json.loads(self._store.get(key) or b"")
+            found = json.loads(self._store.get(key) or b"")
         except ValueError:
-            raise InputError(f"{self._store.uri(key)} is not what was put there") from None
+            found = None
+        if not isinstance(found, dict):
+            raise InputError(f"{self._store.uri(key)} is not what was put there")
+        return found
 
     def _write(self, run_id: str, number: int, name: str, data: Any, *, once: bool = False) -> bool:
         content = json.dumps(data, indent=1).encode()

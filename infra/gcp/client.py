@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from infra.cloud import following, starting, telling
-from infra.cloud.looking import Look, Task, kept
+from infra.cloud.looking import Look, Task
 from infra.cloud.records import Attempt, Records
 from infra.gcp import GcpSettings, sending
 from infra.gcp import logs as log
@@ -145,7 +145,7 @@ class _Watched:
     def look(self) -> Look:
         """How it stands; keeps how it ended."""
         if self._attempt.ended:
-            return kept(self._attempt.ended)
+            return self._attempt.end
         found = self._looker.look()
         if found.state == "waiting":  # or somebody has just started it, or cancelled it
             self._attempt = self._records.again(self._attempt)

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from infra.cloud import starting
-from infra.cloud.looking import Look, kept
+from infra.cloud.looking import Look
 from infra.cloud.problems import Problem, refuse
 from infra.cloud.records import Attempt, Records
 from infra.gcp import GcpSettings, jobs, preflight, validate
@@ -71,7 +71,7 @@ def _parent(body: Any) -> str:
 
 
 def _look(gcp: Gcp, attempt: Attempt) -> Look:
-    return kept(attempt.ended) if attempt.ended else Looker(gcp, attempt).look()
+    return attempt.end if attempt.ended else Looker(gcp, attempt).look()
 
 
 def _claimed(records: Records, request: Request, settings: GcpSettings, number: int) -> Attempt:

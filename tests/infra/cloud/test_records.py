@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from infra.cloud.looking import Look, Task
 from infra.cloud.records import Attempt, Records
 from infra.errors import InputError
 from infra.plan import Plan, RunRef, to_data
@@ -62,12 +63,51 @@ def test_an_unknown_run_is_told_with_where_it_was_looked_for() -> None:
         Records(Memory(), "trefoil").require(RUN)
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b"\xff"])
+@pytest.mark.parametrize("content", [b"", b"{", b"\xff", b"3", b"[]", b"null"])
 def test_a_damaged_record_is_told_by_its_address(content: bytes) -> None:
     store = Memory()
     store.put("trefoil/records/r-1/0001/request.json", content)
     with pytest.raises(InputError, match=r"mem://bucket/trefoil/records/r-1/0001/request.json"):
         Records(store, "trefoil").newest("r-1")
+
+
+OTHER = "another version wrote it"
+OVER = Look("failed", "failed", {"work": Task("failed", 1.0, 2.0, code=1)}, 1.0, 2.0, "no", 1)
+
+
+def test_an_end_is_read_back() -> None:
+    records = Records(Memory(), "trefoil")
+    attempt = records.note(records.claim("r-1", 1, {}), "ended", OVER.data())
+    assert records.again(attempt).end == OVER
+
+
+@pytest.mark.parametrize(
+    ("ended", "words"),
+    [
+        ({"state": "failed"}, OTHER),
+        ({"tasks": {}}, OTHER),
+        ({**OVER.data(), "tasks": [1]}, OTHER),
+        ({**OVER.data(), "tasks": {"work": 1}}, OTHER),
+        ({**OVER.data(), "tasks": {"work": {"state": "ill"}}}, "ill is no state"),
+        ({**OVER.data(), "tasks": {"work": {"state": "failed", "code": "1"}}}, "code is no int"),
+        ({**OVER.data(), "colour": "blue"}, OTHER),
+        ({**OVER.data(), "state": "running"}, "running is no end"),
+        ({**OVER.data(), "state": ["failed"]}, "is no state"),
+        ({**OVER.data(), "began": None}, "began is no float"),
+    ],
+)
+def test_an_end_that_is_damaged_or_of_another_version_is_wrong_input(
+    ended: dict[str, object], words: str
+) -> None:
+    """`status`, `list` and `retrain` ended in a traceback, or waited for an end that was kept."""
+    records = Records(Memory(), "trefoil")
+    attempt = records.note(records.claim("r-1", 1, {}), "ended", ended)
+    with pytest.raises(InputError) as caught:
+        _ = records.again(attempt).end
+    told = str(caught.value)
+    assert told.startswith("records/r-1/0001/ended.json does not tell how a run ended (")
+    assert told.endswith("; remove it, and the run is looked at anew")
+    assert words in told
 
 
 def test_the_plan_is_read_back() -> None:
