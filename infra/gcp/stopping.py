@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from infra.cloud.records import Attempt
 from infra.gcp.looking import job_of, pipeline_name
-from infra.gcp.session import Gcp
+from infra.gcp.session import Gcp, required
 
 _OVER = (400, 404, 409)
 """How Vertex AI says that there is nothing to end any more."""
@@ -21,4 +21,4 @@ def stop_attempt(gcp: Gcp, attempt: Attempt) -> None:
     if "pipeline" in attempt.request:
         stop(gcp, pipeline_name(gcp, attempt))
     elif found := job_of(gcp, attempt):
-        stop(gcp, found["name"])
+        stop(gcp, required(found, "name", "the job of the run"))

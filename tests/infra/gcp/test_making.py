@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import threading
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,7 +15,34 @@ from infra.errors import ProviderError, QuotaError
 from infra.gcp import making
 from infra.gcp.making import made_once
 from infra.gcp.session import Found, Gcp
+from infra.gcp.stopping import stop_attempt
 from tests.infra.cloud.storing import Memory
+
+
+class Clock:
+    """The time as ``making`` reads it: it stands still, or passes as fast as that waits."""
+
+    def __init__(self) -> None:
+        self.passes, self._now = False, 0.0
+
+    def monotonic(self) -> float:
+        """Seconds."""
+        return self._now
+
+    def sleep(self, seconds: float) -> None:
+        """Let them pass, or other threads go on."""
+        if self.passes:
+            self._now += seconds
+        else:
+            time.sleep(0.001)
+
+
+class _Http(Exception):
+    """What the discovery client raises, as far as it is looked at."""
+
+    def __init__(self, status_code: int) -> None:
+        super().__init__(status_code)
+        self.status_code = status_code
 
 
 class Lagging(Gcp):
@@ -24,7 +52,7 @@ class Lagging(Gcp):
         super().__init__("example-project", "europe-west4")
         self.lag, self.made, self.stopped = lag, list[str](), list[str]()
         self.answers: Iterator[Exception | None] = itertools.repeat(None)
-        self.makes = True
+        self.makes = self.named = self.lists_names = True
         self._at: list[int] = []
         self._asked = 0
         self._turn = threading.Lock()
@@ -40,7 +68,7 @@ class Lagging(Gcp):
                 self._at.append(self._asked)
             if lost:
                 raise lost
-            return {**body, "name": name}
+            return {**body, "name": name} if self.named else body
 
     def pages(self, method: str, key: str, doing: str, **params: Any) -> Iterator[Found]:
         del key, doing, params
@@ -49,7 +77,8 @@ class Lagging(Gcp):
             self._asked += 1
             for name, at in zip(self.made, self._at, strict=True):
                 if self._asked - at > self.lag:
-                    yield {"name": name, "displayName": "r-1-make", "createTime": name}
+                    named = {"name": name} if self.lists_names else {}
+                    yield {**named, "displayName": "r-1-make", "createTime": name}
 
     def find(
         self, method: str, doing: str, body: Any = None, unless: Any = (), **params: Any
@@ -71,11 +100,11 @@ def attempt(records: Records) -> Attempt:
 
 
 @pytest.fixture(autouse=True)
-def patience(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As long as the slowest list here takes, and no longer."""
-    monkeypatch.setattr(making, "_SETTLED", 1.0)
-    monkeypatch.setattr(making, "_FIRST", 0.01)
-    monkeypatch.setattr(making, "_LONGEST", 0.05)
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """A slow machine must not look like a slow list."""
+    found = Clock()
+    monkeypatch.setattr(making, "time", found)
+    return found
 
 
 def test_a_lost_answer_makes_no_second_job_however_late_it_is_listed(
@@ -102,18 +131,22 @@ def test_commands_at_once_make_one_job(records: Records, attempt: Attempt) -> No
     assert (gcp.made, found) == (["customJobs/1"], ["customJobs/1"] * 4)
 
 
-def test_a_job_that_was_lost_itself_is_made_again(records: Records, attempt: Attempt) -> None:
+def test_a_job_that_was_lost_itself_is_made_again(
+    records: Records, attempt: Attempt, clock: Clock
+) -> None:
     """A command that was killed between its mark and its request must not stop the run for ever."""
-    gcp = Lagging()
+    gcp, clock.passes = Lagging(), True
     records.mark(attempt, "making-1")
     assert made_once(gcp, records, attempt) == "customJobs/1"
     assert records.marked(attempt, "making-2")
 
 
-def test_a_job_that_is_never_listed_is_told(records: Records, attempt: Attempt) -> None:
-    gcp = Lagging()
-    gcp.makes, gcp.answers = False, itertools.repeat(ProviderError("no answer"))
-    with pytest.raises(ProviderError, match=r"does not tell whether it has made the job r-1-make"):
+def test_a_job_that_is_never_listed_is_told(
+    records: Records, attempt: Attempt, clock: Clock
+) -> None:
+    gcp, clock.passes = Lagging(), True
+    gcp.makes, gcp.answers = False, itertools.repeat(ProviderError("Google fails itself"))
+    with pytest.raises(ProviderError, match=r"made the job r-1-make.*list it \(Google fails itse"):
         made_once(gcp, records, attempt)
     assert [records.marked(attempt, f"making-{n}") for n in (1, 2, 3)] == [True, True, False]
 
@@ -129,6 +162,49 @@ def test_what_was_refused_is_tried_again_at_once(
         made_once(gcp, records, attempt)
     gcp.makes = True
     assert made_once(gcp, records, attempt) == "customJobs/1"
+
+
+def test_a_project_that_asks_too_often_is_told_at_once(
+    records: Records, attempt: Attempt, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A limit of requests in a minute refuses: six minutes of waiting would find nothing."""
+    monkeypatch.setattr(making, "_listed", lambda *_: pytest.fail("it waits for the list"))
+    gcp, limited = Lagging(), ProviderError("ask no faster")
+    limited.__cause__ = _Http(429)
+    gcp.makes, gcp.answers = False, iter([limited])
+    with pytest.raises(ProviderError, match="ask no faster"):
+        made_once(gcp, records, attempt)
+    assert records.marked(attempt, "refused-1")
+
+
+def test_no_second_job_is_made_of_a_run_that_was_cancelled(
+    records: Records, attempt: Attempt, clock: Clock
+) -> None:
+    """Whoever cancels looks for jobs at that moment: what is made later would go on unseen."""
+    records.note(attempt, "ended", {"state": "cancelled"})
+    gcp, clock.passes = Lagging(), True
+    gcp.makes, gcp.answers = False, itertools.repeat(ProviderError("no answer"))
+    assert made_once(gcp, records, attempt) == ""
+    assert not records.marked(attempt, "making-2")
+
+
+def test_an_answer_without_a_name_is_looked_for_in_the_list(
+    records: Records, attempt: Attempt
+) -> None:
+    gcp = Lagging(lag=2)
+    gcp.named = False
+    assert made_once(gcp, records, attempt) == "customJobs/1"
+    assert gcp.made == ["customJobs/1"]
+
+
+def test_a_job_that_is_listed_without_a_name_is_told(records: Records, attempt: Attempt) -> None:
+    """A traceback would say nothing of a job that was made, and is paid for."""
+    gcp = Lagging()
+    gcp.named = gcp.lists_names = False
+    with pytest.raises(ProviderError, match="tells no name of a job that it lists"):
+        made_once(gcp, records, attempt)
+    with pytest.raises(ProviderError, match="tells no name of the job of the run"):
+        stop_attempt(gcp, attempt)
 
 
 def test_of_two_that_there_are_after_all_the_first_one_stays(
