@@ -26,6 +26,7 @@ from infra.local.scheduler import Scheduler
 from infra.plan import Event, Plan
 
 Tell = Callable[[Event], None]
+_ENDED = Event("", "cancelled", message="ended on request")
 _NOTHING: Mapping[str, Path] = {}
 
 
@@ -76,8 +77,10 @@ class Execution:
             self._cancelled = True
             self._scheduler.interrupt()
 
-    def end(self, settings: LocalSettings) -> bool:
+    def end(self, settings: LocalSettings, event: Event = _ENDED) -> bool:
         """End what a rehearsal that was killed has left of it; False while one executes it.
+
+        ``event`` is kept as its end.
 
         Raises ProviderError where what still runs cannot be ended.
         """
@@ -87,7 +90,7 @@ class Execution:
             runner = choose(settings._replace(runner=self._runner()), Plan("", ()))
             for name in self._directory.status().steps:
                 runner.end_orphan(self._directory.step(name), settings.grace)
-            self._directory.record(Event("", "cancelled", message="ended on request"))
+            self._directory.record(event)
         finally:
             self._directory.release()
         return True

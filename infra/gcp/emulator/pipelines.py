@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import secrets
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -61,9 +61,7 @@ class Pipelines:
         self._address = address
         for record in self._world.store.of(KIND):
             if not self._ended(record):
-                self._start(record)
-                if record["cancelling"]:
-                    self._execution(record).cancel()
+                self._go_on(record)
 
     def close(self) -> None:
         """Stop what still runs, where it stands."""
@@ -75,9 +73,8 @@ class Pipelines:
     def logs(self, job: str) -> Iterator[tuple[str, Path, float]]:
         """The log of the job of an attempt at a step: its name, its file, and when it began."""
         for record in self._world.store.of(KIND):
-            plan, known = self._plan(record), self._stages(record)
-            for name, stage in known.items():
-                ids = main_jobs(record, plan.step(name), stage)
+            for name, stage in self._stages(record).items():
+                ids = main_jobs(record, name, stage)
                 if job in ids:
                     files = self._execution(record).log(name)
                     at = len(files) - len(ids) + ids.index(job)
@@ -152,7 +149,7 @@ class Pipelines:
         """Begin, or go on. Raises TrefoilError."""
         name, over = record["name"], threading.Event()
         self._over[name] = over
-        plan, shared = _apart(self._plan(record))
+        plan, shared = _apart(self._read(record, self._world.machines.image))
         found = self._world.machines.seen(shared, self._world.objects.root)
 
         def tell(event: Event) -> None:
@@ -168,6 +165,17 @@ class Pipelines:
             tell, lambda runner: Rented(runner, self._world, over, refuse), found.beside,
         )  # fmt: skip
 
+    def _go_on(self, record: Record) -> None:
+        """With what a rehearsal before has begun; it has failed where that cannot be any more."""
+        try:
+            self._start(record)
+        except (InputError, Refused) as error:  # as of an image that was removed since
+            end = Event("", "failed", message=str(error), code=1)
+            self._execution(record).end(self._settings, end)
+            return
+        if record["cancelling"]:
+            self._execution(record).cancel()
+
     def _put(self, record: Record, plan: Plan, step: str) -> None:
         """Put what a step left where its artefacts lie in Cloud Storage."""
         entry = self._execution(record).entry(step)
@@ -182,12 +190,13 @@ class Pipelines:
             self._executions[record["name"]] = Execution(place, record["name"])
         return self._executions[record["name"]]
 
-    def _executed(self, record: Record) -> Plan:
+    def _read(self, record: Record, image: Callable[[str], str] = str) -> Plan:
+        """The plan, its images as ``image`` calls them. Raises Refused."""
         machines, body = self._world.machines, record["body"]
         gcs = self._world.objects.root
         spec = executable(
             body["pipelineSpec"], self._address, self._world.name(),
-            lambda text: machines.path(text, gcs), machines.image,
+            lambda text: machines.path(text, gcs), image,
         )  # fmt: skip
         given = dict(body["runtimeConfig"].get("parameterValues") or {})
         try:
@@ -198,8 +207,9 @@ class Pipelines:
             raise Refused("INVALID_ARGUMENT", words) from None
 
     def _plan(self, record: Record) -> Plan:
+        """The same for what is only told of it, whatever images are here."""
         if record["name"] not in self._plans:
-            self._plans[record["name"]] = self._executed(record)
+            self._plans[record["name"]] = self._read(record)
         return self._plans[record["name"]]
 
     # --- what is told

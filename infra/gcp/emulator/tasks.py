@@ -52,9 +52,9 @@ def identity(*names: str) -> str:
     return str(10**18 + int(digest[:15], 16))
 
 
-def main_jobs(job: Mapping[str, Any], step: Step, stage: Stage) -> list[str]:
+def main_jobs(job: Mapping[str, Any], step: str, stage: Stage) -> list[str]:
     """The ID of the job of each attempt of a step."""
-    return [identity(job["name"], step.name, str(at)) for at in range(len(stage.failures) + 1)]
+    return [identity(job["name"], step, str(at)) for at in range(len(stage.failures) + 1)]
 
 
 def _path(step: Step, plan: Plan) -> Path:
@@ -74,7 +74,7 @@ def _task(
     found = _bare(job, path, _STATES[state], stage.began, stage.ended)
     if state in ("skipped", "waiting"):
         return found
-    ids = main_jobs(job, step, stage)
+    ids = main_jobs(job, step.name, stage)
     jobs = [f"{world.name('customJobs')}/{each}" for each in ids]
     container: dict[str, Any] = {"mainJob": jobs[-1]}
     if jobs[:-1]:
