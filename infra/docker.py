@@ -17,7 +17,6 @@ from typing import Any
 
 from infra import group
 from infra.errors import ProviderError
-from infra.rehearsal.guard import MARK
 
 _NOTHING: Mapping[str, str] = MappingProxyType({})
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
@@ -54,8 +53,8 @@ def attempt(*words: str) -> subprocess.CompletedProcess[str]:
 
 def labels() -> list[str]:
     """Options by which the rehearsal that goes on, if one does, finds a container of its own."""
-    mark = os.environ.get(MARK)
-    return ["--label", f"{MARK}={mark}"] if mark else []
+    mark = os.environ.get(group.MARK)
+    return ["--label", f"{group.MARK}={mark}"] if mark else []
 
 
 def follow(

@@ -8,6 +8,12 @@ import signal
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 
+MARK = "TREFOIL_REHEARSAL"
+"""The variable that a rehearsal's processes have, whatever group they are in.
+
+A label of that name is on its containers.
+"""
+
 
 @contextlib.contextmanager
 def started(

@@ -99,6 +99,17 @@ def test_a_room_imports_only_those_below_it(room: str) -> None:
     assert not wrong, "\n".join(wrong)
 
 
+def test_the_code_of_rehearsals_is_imported_by_rehearsals_alone() -> None:
+    """What runs for real must not need, or know, what stands in for a cloud."""
+    wrong = []
+    for file in (ROOT / "infra").rglob("*.py"):
+        folders = file.relative_to(ROOT / "infra").parts
+        if "emulator" not in folders and folders[0] != "rehearsal":
+            found = [name for name, _ in imports(file) if name.startswith("infra.rehearsal")]
+            wrong += [f"{'/'.join(folders)} imports {name}" for name in found]
+    assert not wrong, "\n".join(wrong)
+
+
 @pytest.fixture(scope="module")
 def warm(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A workspace that holds the compiled pipeline already."""

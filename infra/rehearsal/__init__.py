@@ -4,7 +4,8 @@ ground.py     the next three at once, guarded
   authority.py    a throw-away certificate authority
   proxy.py        leads each host of a cloud to its stand-in, and refuses all others
   environment.py  the variables that lead an SDK there, around the rehearsal alone
-guard.py      ends what a rehearsal that was killed leaves running
+guard.py      sees that nothing of a rehearsal that was killed goes on
+  sweep.py        the program that ends what has its mark
 server.py     HTTP on loopback: answers by a function, faults put in between
 log.py        the log of every call, its secrets taken out; it can be read and played again
 faults.py     what goes wrong in a scenario: answers that fail, are late, or are lost

@@ -6,6 +6,7 @@ another one.
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 import subprocess
@@ -19,7 +20,9 @@ import pytest
 
 from infra import docker
 from infra import provider as providers
-from infra.rehearsal import guard
+from infra.group import MARK
+from infra.rehearsal import sweep
+from infra.rehearsal.guard import guarded
 from tests.pipelines.one_step import ROOT, one_step
 
 pytestmark = [
@@ -49,6 +52,13 @@ with guarded():
     starting.join()
     time.sleep(float(sys.argv[3]))
 """
+OUTER = """
+import subprocess, sys, time
+from infra.rehearsal.guard import guarded
+with guarded():
+    subprocess.Popen([sys.executable, "-c", *sys.argv[1:]], start_new_session=True)
+    time.sleep(600)
+"""
 
 
 def left(workspace: Path) -> list[int]:
@@ -75,7 +85,7 @@ def until(count: int, workspace: Path) -> list[int]:
 @contextmanager
 def started(workspace: Path, *words: str) -> Iterator[subprocess.Popen[bytes]]:
     environment = {**os.environ, "TREFOIL_WORKSPACE": str(workspace), "PYTHONPATH": str(ROOT)}
-    environment.pop(guard.MARK, None)
+    environment.pop(MARK, None)
     client = subprocess.Popen(
         [sys.executable, *words], cwd=workspace.parent, env=environment, stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
@@ -101,13 +111,22 @@ def test_a_server_and_what_it_has_started_end_with_a_client_that_is_killed(tmp_p
         assert until(0, tmp_path / "w") == []
 
 
+def test_a_rehearsal_within_one_that_is_killed_leaves_nothing_either(tmp_path: Path) -> None:
+    """Its processes have its own mark alone: its guard must not end before it has found them."""
+    folder = tmp_path / "server"
+    folder.mkdir()
+    with started(tmp_path / "w", "-c", OUTER, CLIENT, str(folder), STEP, "600") as client:
+        assert len(until(6, tmp_path / "w")) == 6, "two clients with a guard each, and as above"
+        client.kill()
+        assert until(0, tmp_path / "w") == []
+
+
 def test_what_a_rehearsal_leaves_that_ends_well_is_not_killed(tmp_path: Path) -> None:
     """As what still sends its tracking: the guard is for kills alone, and ends, too."""
     folder = tmp_path / "server"
     folder.mkdir()
-    with started(tmp_path / "w", "-c", CLIENT, str(folder), SLEEPS, "0.5") as client:
+    with started(tmp_path / "w", "-c", CLIENT, str(folder), SLEEPS, "0") as client:
         assert client.wait() == 0
-        time.sleep(guard._POLL * 2)
         assert len(left(tmp_path / "w")) == 1
 
 
@@ -138,18 +157,46 @@ def test_the_containers_of_a_killed_rehearsal_are_removed(tmp_path: Path) -> Non
     )
     program.chmod(0o755)
     done = subprocess.run(
-        [sys.executable, "-I", "-S", guard.__file__, "a1b2", str(program)],
+        [sys.executable, "-I", "-S", sweep.__file__, f"{MARK}=a1b2", str(program)],
         input=b"", check=True,
     )  # fmt: skip
     assert done.returncode == 0
     lines = told.read_text().splitlines()
-    assert lines[:2] == [f"ps --all --quiet --filter label={guard.MARK}=a1b2", "rm --force c1 c2"]
+    assert lines[:2] == [f"ps --all --quiet --filter label={MARK}=a1b2", "rm --force c1 c2"]
     assert len(lines) > 3, "it looks again: one may still be on its way"
 
 
+def test_what_cannot_be_ended_keeps_nothing_else_alive(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process that may not be killed, or a daemon that hangs, would save the rest, too."""
+    killed: list[int] = []
+    really = os.kill
+
+    def kill(pid: int, sent: int) -> None:
+        if pid == 1:
+            raise PermissionError
+        if pid > 3:  # the program that hangs
+            return really(pid, sent)
+        killed.append(pid)
+        return None
+
+    hangs = tmp_path / "docker"
+    hangs.write_text("#!/bin/sh\nexec sleep 600\n")
+    hangs.chmod(0o755)
+    looks = iter([[1, 2], [3]])
+    monkeypatch.setattr(sweep, "_ANSWER", 0.05)
+    monkeypatch.setattr(sweep, "marked", lambda _: next(looks, []))
+    monkeypatch.setattr(os, "kill", kill)
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"")))
+    sweep.main("A=b", str(hangs))
+    sweep.main("A=b", str(tmp_path / "gone"))
+    assert killed == [2, 3]
+
+
 def test_a_container_has_the_label_that_it_is_removed_by(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv(guard.MARK, raising=False)
+    monkeypatch.delenv(MARK, raising=False)
     assert docker.labels() == []
-    with guard.guarded() as mark:
-        assert docker.labels() == ["--label", f"{guard.MARK}={mark}"]
+    with guarded() as mark:
+        assert docker.labels() == ["--label", f"{MARK}={mark}"]
     assert docker.labels() == []

@@ -10,8 +10,8 @@ import pytest
 
 from infra import docker
 from infra.errors import InputError
+from infra.group import MARK
 from infra.rehearsal import machine
-from infra.rehearsal.guard import MARK
 from infra.rehearsal.machine import Container, contained, hosts, name_of, process
 from infra.rehearsal.served import Server, free_port
 
