@@ -6,6 +6,7 @@ the metadata server knows. Two calls of plain HTTP do it, and the image goes wit
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import time
@@ -22,7 +23,7 @@ _METADATA = "metadata.google.internal"
 _TOKEN = "/computeMetadata/v1/instance/service-accounts/default/token"  # noqa: S105  a path
 _STORAGE = "https://storage.googleapis.com/storage/v1/b"
 _ATTEMPTS, _PAUSE, _SECONDS = 5, 0.5, 60.0
-_MOMENTARY = (429, 500, 502, 503)
+_MOMENTARY = (408, 429, 500, 502, 503, 504)
 _CHUNK = 2**20
 
 T = TypeVar("T")
@@ -43,7 +44,8 @@ def fetch(uri: str, folder: Path) -> Path:
         target = folder / name.removeprefix(prefix)
         if not target.resolve().is_relative_to(folder.resolve()):
             raise InputError(f"there is a file {name} at {uri}, which leads out of it")
-        target.parent.mkdir(parents=True, exist_ok=True)
+        with _written(target):
+            target.parent.mkdir(parents=True, exist_ok=True)
         quoted = urllib.parse.quote(name, safe="")
         _save(f"{_STORAGE}/{where.netloc}/o/{quoted}?alt=media", token, target)
     return folder
@@ -70,13 +72,31 @@ def _names(bucket: str, prefix: str, token: str) -> Iterator[str]:
 
 def _save(url: str, token: str, target: Path) -> None:
     def save(answer: Any) -> None:
-        with target.open("wb") as file:
-            while chunk := answer.read(_CHUNK):
+        with _written(target), target.open("wb") as file:
+            for chunk in _chunks(answer):
                 file.write(chunk)
-        if answer.length:  # http.client ends a body that broke off as if it were whole
-            raise IncompleteRead(b"", answer.length)
 
     _asked(_authorized(url, token), save)
+
+
+@contextlib.contextmanager
+def _written(target: Path) -> Iterator[None]:
+    """Raise InputError where the disk fails: to fetch it once more would not help."""
+    try:
+        yield
+    except OSError as error:
+        raise InputError(f"{target} cannot be written: {error.strerror or error}") from None
+
+
+def _chunks(answer: Any) -> Iterator[bytes]:
+    """A body. Raises HTTPException where it breaks off, which no disk does."""
+    try:
+        while chunk := answer.read(_CHUNK):
+            yield chunk
+    except OSError as error:
+        raise HTTPException(str(error)) from None
+    if answer.length:  # http.client ends a body that broke off as if it were whole
+        raise IncompleteRead(b"", answer.length)
 
 
 def _authorized(url: str, token: str) -> urllib.request.Request:

@@ -7,6 +7,7 @@ import json
 import socket
 import struct
 import threading
+import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -23,7 +24,7 @@ _TOKEN = "/computeMetadata/v1/instance/service-accounts/default/token"
 
 
 @contextlib.contextmanager
-def bucket(objects: dict[str, bytes], fails: int = 0) -> Iterator[str]:
+def bucket(objects: dict[str, bytes], fails: int = 0, status: int = 503) -> Iterator[str]:
     """Cloud Storage and the metadata server at one address; the first ``fails`` calls fail.
 
     Of what is called ``broken`` only half is sent, and of what is called ``shaky`` the first time;
@@ -41,7 +42,7 @@ def bucket(objects: dict[str, bytes], fails: int = 0) -> Iterator[str]:
                 self.reply(401, b"")
             elif left[0]:
                 left[0] -= 1
-                self.reply(503, b"")
+                self.reply(status, b"")
             elif parts.path.endswith("/o"):
                 self.reply(200, json.dumps(self.page(parse_qs(parts.query))).encode())
             else:
@@ -147,3 +148,40 @@ def test_a_bucket_that_refuses_is_not_asked_again(
         monkeypatch.setattr(storage, "_token", lambda _: "wrong")
         with pytest.raises(InputError, match=r"cannot be read: 401"):
             storage.fetch("gs://bucket/m/", tmp_path / "fetched")
+
+
+@pytest.mark.parametrize("status", [408, 504])
+def test_a_bucket_that_was_too_slow_is_asked_again(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, status: int
+) -> None:
+    """Every other call of Google's is: a server must not be lost by a gateway that gave up."""
+    with bucket({"m/x": b"x"}, fails=2, status=status) as address:
+        monkeypatch.setenv("GCE_METADATA_HOST", address)
+        monkeypatch.setattr(storage, "_STORAGE", f"http://{address}/storage/v1/b")
+        monkeypatch.setattr(storage, "_PAUSE", 0.0)
+        assert (storage.fetch("gs://bucket/m/", tmp_path) / "x").read_bytes() == b"x"
+
+
+@pytest.mark.parametrize("name", ["taken", "x/file"])
+def test_a_disk_that_takes_nothing_is_told_as_that_and_not_tried_again(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str
+) -> None:
+    """Told as a bad connection, people would look for it; and a model may be large."""
+    (tmp_path / "taken").mkdir()
+    (tmp_path / "x").write_bytes(b"")
+    with bucket({f"m/{name}": b"weights"}) as address:
+        monkeypatch.setenv("GCE_METADATA_HOST", address)
+        monkeypatch.setattr(storage, "_STORAGE", f"http://{address}/storage/v1/b")
+        monkeypatch.setattr(time, "sleep", lambda _: pytest.fail("it was tried again"))
+        with pytest.raises(InputError, match=rf"{tmp_path}/{name} cannot be written: "):
+            storage.fetch("gs://bucket/m/", tmp_path)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no disk that is always full")
+def test_a_full_disk_is_told_as_that_and_not_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Disks are full once a file is closed, not once it is opened."""
+    with bucket({"m/x": b"weights"}) as address:
+        url = f"http://{address}/storage/v1/b/bucket/o/m%2Fx?alt=media"
+        monkeypatch.setattr(time, "sleep", lambda _: pytest.fail("it was tried again"))
+        with pytest.raises(InputError, match=r"/dev/full cannot be written: No space left"):
+            storage._save(url, "t", Path("/dev/full"))
