@@ -35,13 +35,18 @@ class Turns:
             self._changed.notify_all()
 
     def run(self, **does: Callable[[], object]) -> None:
-        """Let both go on to their ends."""
+        """Let both go on to their ends. Raises what the first of them raised."""
+        errors: list[BaseException] = []
 
         def whole(name: str, what: Callable[[], object]) -> None:
-            what()
-            with self._changed:
-                self._over.add(name)
-                self._changed.notify_all()
+            try:
+                what()
+            except BaseException as error:
+                errors.append(error)
+            finally:  # the other one must not wait for it
+                with self._changed:
+                    self._over.add(name)
+                    self._changed.notify_all()
 
         threads = [
             threading.Thread(target=whole, name=name, args=(name, what))
@@ -51,6 +56,8 @@ class Turns:
             thread.start()
         for thread in threads:
             thread.join()
+        if errors:
+            raise errors[0]
 
     def _next(self) -> str:
         self.schedule = [each for each in self.schedule if each not in self._over]
@@ -101,6 +108,21 @@ def _both(schedule: Iterable[str]) -> tuple[set[int], Attempt]:
         cancel=lambda: forestall(records, claimed, end),
     )
     return going, records.again(claimed)
+
+
+def test_what_either_of_two_raises_is_told_and_the_other_ends() -> None:
+    """It would wait for its turn for ever, and the reason be lost."""
+    turns = Turns(())
+    records = Records(Shared(turns), "trefoil")
+    claimed = records.claim("r-1", 1, {})
+    turns.schedule = ["start", "cancel", "start", "cancel"]
+
+    def start() -> None:
+        turns.take()
+        raise InputError("it was not started")
+
+    with pytest.raises(InputError, match="it was not started"):
+        turns.run(start=start, cancel=lambda: forestall(records, claimed, lambda _: None))
 
 
 def test_in_whichever_order_a_start_and_a_cancel_come_nothing_goes_on() -> None:
