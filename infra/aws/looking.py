@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from infra.aws import errors
@@ -148,23 +148,28 @@ def execution_of(aws: Aws, attempt: Attempt) -> str:
     """The ARN of the attempt's own execution, kept or not yet; empty where there is none."""
     if arn := attempt.started.get("execution") or attempt.request["resumes"]:
         return str(arn)
-    listed = aws.pages(
-        "sagemaker", "list_pipeline_executions", "PipelineExecutionSummaries", "tell of the run",
-        PipelineName=attempt.request["pipeline"],
-    )  # fmt: skip
     wanted = execution(attempt.run_id, attempt.number)
-    found = (e for e in listed if e.get("PipelineExecutionDisplayName") == wanted)
-    return str(next(found, {}).get("PipelineExecutionArn", ""))
+    for each in _executions(aws, attempt.request["pipeline"]):
+        if each.get("PipelineExecutionDisplayName") == wanted:
+            return str(each["PipelineExecutionArn"])
+    return ""
 
 
 def newest(aws: Aws, pipeline: str) -> str:
     """The ARN of the newest execution of a pipeline; empty where there is none."""
-    found = aws.find(
-        "sagemaker", "list_pipeline_executions", "tell of the run",
-        PipelineName=pipeline, MaxResults=1,
-    )  # fmt: skip
-    summaries = (found or {}).get("PipelineExecutionSummaries", ())
-    return str(summaries[0]["PipelineExecutionArn"]) if summaries else ""
+    return str(next(_executions(aws, pipeline), {}).get("PipelineExecutionArn", ""))
+
+
+def _executions(aws: Aws, pipeline: str) -> Iterator[Found]:
+    """Those of a pipeline, the newest first; none of one that is not there."""
+    more: dict[str, str] = {}
+    while found := aws.find(
+        "sagemaker", "list_pipeline_executions", "tell of the run", PipelineName=pipeline, **more
+    ):
+        yield from found["PipelineExecutionSummaries"]
+        if "NextToken" not in found:
+            return
+        more = {"NextToken": found["NextToken"]}
 
 
 def _failed_beside(known: Mapping[str, Found], plan: Plan) -> str:
