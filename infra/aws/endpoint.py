@@ -125,7 +125,9 @@ def rollback(
         if now is None:
             raise InputError(f"endpoint {name} was never deployed")
         if now.canary:
-            return _Wanted([(MAIN, now.model(), 100)], now.version, "", now.previous)
+            plain = configured(at, now.previous)  # what it was before its canary
+            previous = plain.previous if plain else ""
+            return _Wanted([(MAIN, now.model(), 100)], now.version, "", previous)
         before = configured(at, now.previous)
         if before is None:
             raise InputError(f"endpoint {name} has no earlier version to roll back to")
@@ -202,14 +204,19 @@ def _switch(
     Where another deployer is at work, the change is made to what that one left. With an
     ``operation`` the new ``model`` is tried.
     """
+    sent = ""
     while True:
-        before = settled(at)
+        now = settled(at)
+        if sent and now.config and now.config.name == sent:  # it was begun, and its answer lost
+            break
+        before = now
         if before.status == "Failed":  # it never served, and cannot be updated
             delete(at, "endpoint", at.name)
             continue
         asked = _configuration(at, change(before.config))
         if before.status and before.config and before.config.name == asked["EndpointConfigName"]:
             return _kept(at, before)
+        sent = asked["EndpointConfigName"]
         if _begun(at, asked, bool(before.status)):
             break
     try:

@@ -128,6 +128,30 @@ def test_versions_canary_and_back(tmp_path: Path) -> None:
         ]
 
 
+@pytest.mark.parametrize("canary", [0, 10])
+def test_a_rollback_whose_answer_is_lost_goes_back_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, canary: int
+) -> None:
+    """Twice, and the bad version serves again, or the champion is lost with the canary."""
+    begun = endpoint._begun
+
+    def lost(*given: Any) -> bool:
+        begun(*given)
+        return False  # boto3 repeats it, and is refused as the first goes on
+
+    with place(tmp_path, **_MACHINES) as there:
+        there.deploy("1")
+        there.deploy("2")
+        if canary:
+            there.deploy("3", canary)
+        before = len(there.sent("UpdateEndpoint"))
+        monkeypatch.setattr(endpoint, "_begun", lost)
+        found = there.ask("rollback")
+        assert (found.version, found.previous) == (("2", "1") if canary else ("1", "2"))
+        assert there.serving(2) == [found.version] * 2
+        assert len(there.sent("UpdateEndpoint")) == before + 1
+
+
 def test_the_same_version_again_changes_nothing(tmp_path: Path) -> None:
     """A run that is repeated deploys once more: no second machine may come of it."""
     with place(tmp_path, **_MACHINES) as there:
