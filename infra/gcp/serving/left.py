@@ -9,7 +9,7 @@ from infra.gcp.names import RUN, label
 from infra.gcp.serving import operations
 from infra.gcp.serving.requests import ENDPOINT, MODEL, Found, Version
 from infra.gcp.serving.state import State, read
-from infra.gcp.session import Gcp
+from infra.gcp.session import Gcp, required
 
 _DEADLINE = 1800.0
 """Seconds that Vertex AI has to take something away."""
@@ -59,16 +59,17 @@ def remove(gcp: Gcp, run: str) -> Iterator[str]:
 def _endpoints(gcp: Gcp) -> Iterator[tuple[str, State]]:
     asked = {"parent": gcp.parent, "filter": f"labels.{ENDPOINT}:*"}
     for each in gcp.pages("endpoints.list", "endpoints", "list the endpoints", **asked):
-        yield each["name"], read(each)
+        yield str(required(each, "name", "an endpoint")), read(each)
 
 
 def _versions(gcp: Gcp) -> Iterator[tuple[Version, str, bool]]:
     """Versions of models of ours, the run of each, and whether its model has no other."""
     asked = {"parent": gcp.parent, "filter": f"labels.{MODEL}:*"}
     for model in gcp.pages("models.list", "models", "list the models", **asked):
-        name = model["name"].rpartition("/")[2].partition("@")[0]
+        name = str(required(model, "name", "a model")).rpartition("/")[2].partition("@")[0]
         resource = f"{gcp.parent}/models/{name}"
         found = [*gcp.pages("models.listVersions", "models", "list versions", name=resource)]
         for each in found:
             run = each.get("labels", {}).get(RUN, "")
-            yield Version(name, each["versionId"]), run, len(found) == 1
+            number = str(required(each, "versionId", f"a version of {name}"))
+            yield Version(name, number), run, len(found) == 1

@@ -20,7 +20,7 @@ from infra.gcp.serving.requests import (
     Serving,
     Version,
 )
-from infra.gcp.session import Gcp, connected
+from infra.gcp.session import Gcp, connected, required
 from infra.served import EndpointState
 
 YOUNG = 3600.0
@@ -128,20 +128,14 @@ def look(at: At) -> State:
 
 
 def read(found: Found) -> State:
-    """What Vertex AI says of an endpoint."""
-    deployed = {
-        each["id"]: Deployed(
-            Version(each["model"].rpartition("/")[2].partition("@")[0], each["modelVersionId"]),
-            _time(each["createTime"]),
-            each,
-        )
-        for each in found.get("deployedModels", ())
-    }
+    """What Vertex AI says of an endpoint. Raises ProviderError where it does not say all of it."""
+    deployed = dict(_deployed(each) for each in found.get("deployedModels", ()))
     traffic = {name: share for name, share in found.get("trafficSplit", {}).items() if share}
     if found.get("network"):
         traffic = dict.fromkeys(deployed, 100)
     labels = found.get("labels", {})
-    return State(True, deployed, traffic, labels, found.get("etag", ""), _time(found["updateTime"]))
+    changed = _time(required(found, "updateTime", "an endpoint"))
+    return State(True, deployed, traffic, labels, found.get("etag", ""), changed)
 
 
 def settled(at: At) -> State:
@@ -255,6 +249,16 @@ def _resize(at: At, there: Deployed) -> None:
         at.gcp, "endpoints.mutateDeployedModel", f"scale {at.name}", at.deadline,
         endpoint=at.resource, body=requests.mutation(there.found["id"], at.serving),
     )  # fmt: skip
+
+
+def _deployed(found: Found) -> tuple[str, Deployed]:
+    """One that is deployed, by its id."""
+    name, model, number, created = (
+        str(required(found, field, "what is deployed at an endpoint"))
+        for field in ("id", "model", "modelVersionId", "createTime")
+    )
+    version = Version(model.rpartition("/")[2].partition("@")[0], number)
+    return name, Deployed(version, _time(created), found)
 
 
 def _line(entry: Found) -> str:

@@ -10,7 +10,7 @@ from infra.gcp.names import label
 from infra.gcp.serving import operations, requests
 from infra.gcp.serving.requests import DIGEST, MODEL, Found, Release, Version
 from infra.gcp.serving.state import At
-from infra.gcp.session import Gcp
+from infra.gcp.session import Gcp, required
 from infra.storage import tree, tree_digest
 
 PROMOTED = ("default", "champion")
@@ -103,7 +103,7 @@ def _require_ours(gcp: Gcp, resource: str, release: Release) -> bool:
 def _numbers(gcp: Gcp, resource: str, digest: str) -> list[str]:
     """The versions with that in them, the first first."""
     found = (
-        each["versionId"]
+        str(required(each, "versionId", f"a version of {resource.rpartition('/')[2]}"))
         for each in _versions(gcp, resource)
         if each.get("labels", {}).get(DIGEST) == digest
     )
