@@ -6,6 +6,7 @@ What was under way when the stand-in ended is carried out anew when it stands ag
 from __future__ import annotations
 
 import threading
+import traceback
 import uuid
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, TypeAlias
@@ -103,6 +104,10 @@ class Operations:
             outcome = {"error": refused.rpc()}
         except (TrefoilError, OSError) as error:
             words = told(error) if isinstance(error, OSError) else str(error)
+            outcome = {"error": Refused("INTERNAL", words).rpc()}
+        except Exception as error:  # ours: an operation that is never done is asked for ever
+            traceback.print_exc()
+            words = f"the rehearsal itself failed: {type(error).__name__}: {error}"
             outcome = {"error": Refused("INTERNAL", words).rpc()}
         with self._world.store.lock:
             record.update(done=True, outcome=outcome)

@@ -28,7 +28,9 @@ _MODEL_ID = re.compile(r"[a-z_][a-z0-9_-]{0,62}")
 _MODEL = re.compile(r"projects/[^/]+/locations/[^/]+/models/[^/@]+")
 _VERSIONED = re.compile(rf"{_MODEL.pattern}(@[a-z0-9-]+)?")
 _ALIAS = re.compile(r"[a-z][a-zA-Z0-9-]{0,126}[a-z0-9]")
-_DEPLOYED = re.compile(r"[0-9]{1,10}")
+_DEPLOYED = re.compile(r"[0-9]+")
+_ASKED = re.compile(r"[0-9]{1,10}")
+"""An id that is asked for; those that Vertex AI gives have more digits."""
 _REGISTRY = re.compile(r"([a-z0-9-]+-docker\.pkg\.dev|([a-z]+\.)?gcr\.io)/")
 _ROUTE = re.compile(r"/[^\s?#]*")
 _PROBES = ("exec", "httpGet", "grpc", "tcpSocket")
@@ -143,7 +145,7 @@ def _split(split: Any, path: str, new: bool = False) -> Iterator[Problem]:
         return
     for name, share in split.items():
         if not _DEPLOYED.fullmatch(name) or (name == "0" and not new):
-            yield Problem(f"{path}[{name!r}]", "is of nothing deployed: an id has 1 to 10 digits")
+            yield Problem(f"{path}[{name!r}]", "is of nothing deployed: an id has digits alone")
         if not 0 <= share <= 100:
             yield Problem(f"{path}[{name!r}]", f"is {share} percent")
     if sum(split.values()) != 100:
@@ -157,7 +159,7 @@ def _deployed(request: Request) -> Iterator[Problem]:
         yield Problem(f"{path}.{each.path}", each.words)
     yield from ground(given, f"{path}.")
     name, model = given.get("id", ""), given.get("model", "")
-    if name and not _DEPLOYED.fullmatch(name):
+    if name and not _ASKED.fullmatch(name):
         yield Problem(f"{path}.id", f"is {shown(name)}, not 1 to 10 digits")
     if not _VERSIONED.fullmatch(model):
         words = "not projects/PROJECT/locations/REGION/models/MODEL@VERSION"

@@ -6,6 +6,7 @@ import fnmatch
 import json
 import threading
 import time
+import traceback
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -109,25 +110,28 @@ class Batch:
 
     def _run(self, record: Record) -> None:
         """From PENDING to the end."""
-        version, machine = self._models.find(f"models/{record['version']}"), _machine(record)
-        folder = self._world.folder / "batch" / record["name"] / f"i-{time.time_ns():017x}"
         try:
-            place = Place("0", record["name"], machine)
-            server = started(self._world, folder, version, place, self._halt)
+            self._served(record)
         except Halted:
             return
         except Refused as refused:
             self._become(record, "FAILED", error=refused.rpc())
-            return
+        except Exception as error:  # ours: a job whose thread died would run for ever
+            traceback.print_exc()
+            words = f"the rehearsal itself failed: {type(error).__name__}: {error}"
+            self._become(record, "FAILED", error=Refused("INTERNAL", words).rpc())
+
+    def _served(self, record: Record) -> None:
+        """The same with its server. Raises Refused, Halted."""
+        version = self._models.find(f"models/{record['version']}")
+        folder = self._world.folder / "batch" / record["name"] / f"i-{time.time_ns():017x}"
+        place = Place("0", record["name"], _machine(record))
+        server = started(self._world, folder, version, place, self._halt)
         try:
             self._become(record, "RUNNING")
             found = self._predicted(record, server, version)
             if record["state"] not in _OVER:
                 self._become(record, "SUCCEEDED", **found)
-        except Halted:
-            return
-        except Refused as refused:
-            self._become(record, "FAILED", error=refused.rpc())
         finally:
             server.stop()
 
@@ -141,19 +145,18 @@ class Batch:
         name = f"prediction-{version['body']['displayName']}-{moment(record['created'])}"
         place = f"{prefix}/{name.replace(':', '_')}"
         good: list[Any] = []
-        bad: list[Any] = []
-        for at in range(0, len(lines), _AT_ONCE):
+        all_instances, bad = _read(lines)
+        for at in range(0, len(all_instances), _AT_ONCE):
             if self._halt.is_set():
                 raise Halted
             if record["state"] in _OVER:
                 return {}
-            instances = lines[at : at + _AT_ONCE]
+            instances = all_instances[at : at + _AT_ONCE]
             try:
                 asked = {"instances": instances, **_parameters(body)}
                 kind = {"Content-Type": "application/json"}
                 found = read(server.predict(json.dumps(asked).encode(), kind, _SECONDS))
-                pairs = zip(instances, found["predictions"], strict=True)
-                good += [{"instance": one, "prediction": two} for one, two in pairs]
+                good += pairs(instances, found["predictions"])
             except Refused as refused:
                 bad += [{"instance": each, "error": refused.rpc()} for each in instances]
         for kind_of, rows in (("predictions", good), ("errors", bad)):
@@ -163,13 +166,13 @@ class Batch:
         stats = {"successfulCount": str(len(good)), "failedCount": str(len(bad))}
         return {"outputInfo": {"gcsOutputDirectory": place}, "completionStats": stats}
 
-    def _lines(self, uris: list[str]) -> Iterator[Any]:
+    def _lines(self, uris: list[str]) -> Iterator[bytes]:
         for uri in uris:
             bucket, pattern = parts(uri)
             for key in self._world.objects.keys(bucket, pattern.partition("*")[0]):
                 if fnmatch.fnmatchcase(key, pattern):
                     content = self._world.objects.read(f"gs://{bucket}/{key}") or b""
-                    yield from (json.loads(line) for line in content.splitlines() if line.strip())
+                    yield from (line for line in content.splitlines() if line.strip())
 
     def _become(self, record: Record, state: str, **outcome: Any) -> None:
         with self._world.store.lock:
@@ -191,6 +194,29 @@ class Batch:
             "createTime": moment(record["created"]),
             "updateTime": moment(record["modified"]),
         }
+
+
+def _read(lines: list[bytes]) -> tuple[list[Any], list[Any]]:
+    """The instances, and those lines that are none, as they are told."""
+    good, bad = [], []
+    for line in lines:
+        try:
+            good.append(json.loads(line))
+        except ValueError as error:
+            refused = Refused("INVALID_ARGUMENT", f"The line is not JSON: {error}")
+            bad.append({"instance": line.decode("utf-8", "replace"), "error": refused.rpc()})
+    return good, bad
+
+
+def pairs(instances: list[Any], predictions: list[Any]) -> list[Any]:
+    """Each instance with its prediction. Raises Refused where they are not as many."""
+    if len(instances) != len(predictions):
+        words = f"The model gave {len(predictions)} predictions for {len(instances)} instances."
+        raise Refused("FAILED_PRECONDITION", words)
+    return [
+        {"instance": one, "prediction": two}
+        for one, two in zip(instances, predictions, strict=True)
+    ]
 
 
 def _machine(record: Record) -> Mapping[str, Any]:

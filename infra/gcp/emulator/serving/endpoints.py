@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from infra.gcp.emulator.operations import Halted, Operations
 from infra.gcp.emulator.refusal import Refused
 from infra.gcp.emulator.serving.fleet import Fleet
-from infra.gcp.emulator.serving.models import Models
+from infra.gcp.emulator.serving.models import Models, whole
 from infra.gcp.emulator.serving.server import Started
 from infra.gcp.emulator.world import Record, World, moment
 
 KIND = "Endpoint"
 _PREFIX = "aiplatform.projects.locations.endpoints"
+_DEDICATED = "this rehearsal deploys on dedicatedResources alone"
 _REPLICAS = ("minReplicaCount", "maxReplicaCount", "requiredReplicaCount", "autoscalingMetricSpecs")
 
 
@@ -64,12 +65,12 @@ class Endpoints:
 
         Raises Refused, Halted.
         """
-        given = record["deployed"][deployed]
+        given = self._require(record, deployed)
         return self.fleet.get(record["name"], deployed, given, self._version(given))
 
     def about(self, record: Record, deployed: str) -> dict[str, str]:
-        """What an answer says of who gave it."""
-        version = self._version(record["deployed"][deployed])
+        """What an answer says of who gave it. Raises Refused."""
+        version = self._version(self._require(record, deployed))
         return {
             "deployedModelId": deployed,
             "model": self._models.resource(version),
@@ -82,12 +83,13 @@ class Endpoints:
 
     def _create(self, request: Mapping[str, Any]) -> dict[str, Any]:
         name = request.get("endpointId") or str(time.time_ns())
-        asked = [each["name"] for each in self._operations.under_way("CreateEndpoint")]
-        if self._world.store.get(KIND, name) or name in asked:
-            resource = self._world.name(f"endpoints/{name}")
-            raise Refused("ALREADY_EXISTS", f"The Endpoint already exists: {resource}.")
-        about = {"name": name, "body": request["body"]}
-        return self._operations.begin("CreateEndpoint", f"endpoints/{name}", about)
+        with self._world.store.lock:
+            asked = [each["name"] for each in self._operations.under_way("CreateEndpoint")]
+            if self._world.store.get(KIND, name) or name in asked:
+                resource = self._world.name(f"endpoints/{name}")
+                raise Refused("ALREADY_EXISTS", f"The Endpoint already exists: {resource}.")
+            about = {"name": name, "body": request["body"]}
+            return self._operations.begin("CreateEndpoint", f"endpoints/{name}", about)
 
     def _created(self, about: Mapping[str, Any], _halt: threading.Event) -> dict[str, Any]:
         name = about["name"]
@@ -112,7 +114,7 @@ class Endpoints:
             record = self.find(request["name"])
             if body.get("etag", record["etag"]) != record["etag"]:
                 raise Refused("ABORTED", "The etag of the request is not that of the Endpoint.")
-            paths = request["updateMask"].split(",")
+            paths = whole(request["updateMask"])
             if "trafficSplit" in paths:
                 self._share(record, body.get("trafficSplit", {}))
             for path in paths:
@@ -123,11 +125,13 @@ class Endpoints:
 
     def _deploy(self, request: Mapping[str, Any]) -> dict[str, Any]:
         given, split = dict(request["body"]["deployedModel"]), request["body"].get("trafficSplit")
+        if "dedicatedResources" not in given:
+            raise Refused("UNIMPLEMENTED", _DEDICATED)
         with self._world.store.lock:
             record = self.find(request["endpoint"])
             version = self._models.find(given["model"])
             self._world.check_account(given.get("serviceAccount", ""))
-            name = given.get("id") or str(time.time_ns())[-10:]
+            name = given.get("id") or str(time.time_ns())
             coming = [
                 each["id"]
                 for each in self._operations.under_way("DeployModel")
@@ -139,7 +143,7 @@ class Endpoints:
                 words = "A private endpoint supports one DeployedModel; undeploy the other first."
                 raise Refused("FAILED_PRECONDITION", words)
             if split:
-                self._check_share({each: split[each] for each in split if each != "0"}, record)
+                self._check_share(split, {*record["deployed"], "0"})
             self._check_quota(given["dedicatedResources"])
             about = {
                 "endpoint": record["name"], "id": name, "given": given, "split": split or {},
@@ -155,32 +159,44 @@ class Endpoints:
         version = self._models.find(f"models/{about['version']}")
         given = {"asked": about["given"], "version": version["name"], "created": time.time()}
         self.fleet.raised(record["name"], name, given, version, halt)
-        with self._world.store.lock:
-            record["deployed"][name] = given
-            if about["split"]:
+        try:
+            with self._world.store.lock:
                 split = {name if each == "0" else each: n for each, n in about["split"].items()}
-                self._share(record, split)
-            self._save(record)
-            return {"deployedModel": self._deployment(record, name)}
+                self._check_share(split, {*record["deployed"], name})
+                record["deployed"][name] = given
+                if split:
+                    self._share(record, split)
+                self._save(record)
+                return {"deployedModel": self._deployment(record, name)}
+        except Refused:  # what the split names was undeployed meanwhile
+            self.fleet.end(record["name"], name)
+            raise
 
     def _mutate(self, request: Mapping[str, Any]) -> dict[str, Any]:
-        record, given = self.find(request["endpoint"]), request["body"]["deployedModel"]
-        self._require(record, given["id"])
-        about = {"endpoint": record["name"], "given": given, "mask": request["body"]["updateMask"]}
-        return self._operations.begin("MutateDeployedModel", f"endpoints/{record['name']}", about)
+        given, mask = request["body"]["deployedModel"], request["body"]["updateMask"]
+        if "automaticResources" in mask:
+            raise Refused("UNIMPLEMENTED", _DEDICATED)
+        with self._world.store.lock:
+            record = self.find(request["endpoint"])
+            self._require(record, given["id"])
+            name = record["name"]
+            about = {"endpoint": name, "given": given, "mask": mask}
+            return self._operations.begin("MutateDeployedModel", f"endpoints/{name}", about)
 
     def _mutated(self, about: Mapping[str, Any], _halt: threading.Event) -> dict[str, Any]:
         given = about["given"]
         with self._world.store.lock:
             record = self.find(about["endpoint"])
-            resources = self._require(record, given["id"])["asked"]["dedicatedResources"]
+            asked = self._require(record, given["id"])["asked"]
             for path in about["mask"].split(","):
                 key = path.rpartition(".")[2]
-                value = given["dedicatedResources"].get(key)
-                if key in _REPLICAS and value is None:
-                    resources.pop(key, None)
-                elif key in _REPLICAS:
-                    resources[key] = value
+                source, target = given, asked
+                if key in _REPLICAS:
+                    source = given.get("dedicatedResources", {})
+                    target = asked["dedicatedResources"]
+                target[key] = source.get(key)
+                if target[key] is None:
+                    del target[key]
             self._save(record)
             return {"deployedModel": self._deployment(record, given["id"])}
 
@@ -189,6 +205,7 @@ class Endpoints:
         with self._world.store.lock:
             record = self.find(request["endpoint"])
             self._require(record, name)
+            self._check_share(split or {}, record["deployed"])
             share = (split if split else record["traffic"]).get(name, 0)
             if share and len(record["deployed"]) > 1:
                 words = f"DeployedModel {name} has traffic assigned to it; move it first."
@@ -199,12 +216,11 @@ class Endpoints:
     def _undeployed(self, about: Mapping[str, Any], _halt: threading.Event) -> dict[str, Any]:
         with self._world.store.lock:
             record = self.find(about["endpoint"])
-            record["deployed"].pop(about["id"], None)
-            record["traffic"].pop(about["id"], None)
             if about["split"]:
                 self._share(record, about["split"])
-            if not record["deployed"]:
-                record["traffic"] = {}
+            for kept in ("traffic", "deployed"):
+                left = {name: each for name, each in record[kept].items() if name != about["id"]}
+                record[kept] = left
             self._save(record)
         self.fleet.end(record["name"], about["id"])
         return {}
@@ -232,12 +248,12 @@ class Endpoints:
         return found
 
     def _share(self, record: Record, split: Mapping[str, int]) -> None:
-        self._check_share(split, record)
+        self._check_share(split, record["deployed"])
         record["traffic"] = {name: share for name, share in split.items() if share}
 
-    def _check_share(self, split: Mapping[str, int], record: Record) -> None:
+    def _check_share(self, split: Mapping[str, int], deployed: Collection[str]) -> None:
         for name in split:
-            if name not in record["deployed"]:
+            if name not in deployed:
                 words = f"traffic_split names DeployedModel {name}, which is not deployed."
                 raise Refused("INVALID_ARGUMENT", words)
 

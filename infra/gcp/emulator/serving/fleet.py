@@ -38,7 +38,8 @@ class Fleet:
         self._world = world
         self._servers: dict[tuple[str, str], Started] = {}
         self._credit: dict[tuple[str, str], float] = {}
-        self._raising, self._turns = threading.Lock(), threading.Lock()
+        self._raising: dict[tuple[str, str], threading.Lock] = {}
+        self._turns = threading.Lock()
         self._halt = threading.Event()
 
     def raised(
@@ -61,8 +62,13 @@ class Fleet:
         self, endpoint: str, deployed: str, given: Mapping[str, Any], version: Record
     ) -> Started:
         """The server of what is deployed; started where an earlier rehearsal ended it."""
-        with self._raising:
-            found = self._servers.get((endpoint, deployed))
+        key = (endpoint, deployed)
+        if found := self._servers.get(key):
+            return found
+        with self._turns:
+            raising = self._raising.setdefault(key, threading.Lock())
+        with raising:  # of this one: others answer meanwhile
+            found = self._servers.get(key)
             return found or self.raised(endpoint, deployed, given, version, self._halt)
 
     def turn(self, endpoint: str, shares: Mapping[str, int]) -> str:
@@ -77,7 +83,8 @@ class Fleet:
 
     def end(self, endpoint: str, deployed: str) -> None:
         """End a server, once its requests are answered."""
-        self._credit.pop((endpoint, deployed), None)
+        with self._turns:
+            self._credit.pop((endpoint, deployed), None)
         if server := self._servers.pop((endpoint, deployed), None):
             server.stop()
 

@@ -11,6 +11,8 @@ from infra.gcp.emulator.refusal import Refused
 from infra.gcp.emulator.world import Record, World, moment
 
 VERSION = "ModelVersion"
+_NUMBERED = "ModelNumber"
+"""What is kept of a model: the newest number that a version of it got."""
 _DEFAULT = "default"
 _COPIES = "vertex-ai-copies"
 """The bucket that uploaded files are copied to, as Vertex AI has one of its own."""
@@ -64,20 +66,21 @@ class Models:
     def _upload(self, request: Mapping[str, Any]) -> dict[str, Any]:
         body = request["body"]
         parent, uri = body.get("parentModel", ""), body["model"].get("artifactUri", "")
-        if parent:
-            self.find(parent)
-        model = parent.rpartition("/")[2] or body.get("modelId") or self._free()
-        uploading = [each["model"] for each in self._operations.under_way("UploadModel")]
-        if not parent and (self._of(model) or model in uploading):
-            words = f"Model {self._world.name(f'models/{model}')} already exists."
-            raise Refused("ALREADY_EXISTS", words)
         if uri and not self._world.objects.exists(uri):
             raise Refused("FAILED_PRECONDITION", f'There are no files under "{uri}" to copy.')
-        about = {"model": model, "body": body["model"]}
-        return self._operations.begin("UploadModel", f"models/{model}", about)
+        with self._world.store.lock:
+            if parent:
+                self.find(parent)
+            uploading = {each["model"] for each in self._operations.under_way("UploadModel")}
+            model = parent.rpartition("/")[2] or body.get("modelId") or self._free(uploading)
+            if not parent and (self._of(model) or model in uploading):
+                words = f"Model {self._world.name(f'models/{model}')} already exists."
+                raise Refused("ALREADY_EXISTS", words)
+            about = {"model": model, "body": body["model"]}
+            return self._operations.begin("UploadModel", f"models/{model}", about)
 
-    def _free(self) -> str:
-        taken = {each["model"] for each in self._world.store.of(VERSION)}
+    def _free(self, uploading: set[str]) -> str:
+        taken = uploading | {each["model"] for each in self._world.store.of(VERSION)}
         return next(str(n) for n in range(10**18, 10**19) if str(n) not in taken)
 
     def _uploaded(self, about: Mapping[str, Any], _halt: threading.Event) -> dict[str, Any]:
@@ -85,7 +88,7 @@ class Models:
         model, body = about["model"], dict(about["body"])
         with self._world.store.lock:
             there = self._of(model)
-            number = str(max((int(each["number"]) for each in there), default=0) + 1)
+            number = self._number(model, there)
             aliases = set(body.pop("versionAliases", ())) | (set() if there else {_DEFAULT})
             copied = self._copied(body.get("artifactUri", ""), f"{model}/{number}")
             version = self._world.store.add(
@@ -94,6 +97,14 @@ class Models:
             )  # fmt: skip
             self._alias(version, aliases)
         return {"model": self.resource(version), "modelVersionId": number}
+
+    def _number(self, model: str, there: list[Record]) -> str:
+        """The next one; that of a version that was deleted is not given again."""
+        kept = self._world.store.get(_NUMBERED, model)
+        known = [int(each["number"]) for each in there] + ([kept["last"]] if kept else [])
+        last = max(known, default=0) + 1
+        self._world.store.add(_NUMBERED, model, model, last=last)
+        return str(last)
 
     def _copied(self, uri: str, name: str) -> str:
         """Where the files of a version lie from now on, whatever becomes of their source."""
@@ -131,7 +142,7 @@ class Models:
     def _patch(self, request: Mapping[str, Any]) -> dict[str, Any]:
         with self._world.store.lock:
             version = self.find(request["name"])
-            for path in request["updateMask"].split(","):
+            for path in whole(request["updateMask"]):
                 version["body"][path] = request["body"].get(path)
             self._world.store.save(VERSION, version)
         return self._told(version)
@@ -173,6 +184,9 @@ class Models:
             for name in about["names"]:
                 if self._world.store.get(VERSION, name):
                     self._world.store.remove(VERSION, name)
+            model = about["names"][0].partition("@")[0]
+            if not self._of(model) and self._world.store.get(_NUMBERED, model):
+                self._world.store.remove(_NUMBERED, model)
         return {}
 
     def _deployed(self, version: Record) -> list[dict[str, str]]:
@@ -198,3 +212,11 @@ class Models:
             "etag": f"{version['modified']:.3f}",
             "deployedModels": self._deployed(version),
         }
+
+
+def whole(mask: str) -> list[str]:
+    """The fields that an updateMask names. Raises Refused at one within another."""
+    paths = mask.split(",")
+    if any("." in path for path in paths):
+        raise Refused("UNIMPLEMENTED", "this rehearsal changes whole fields alone")
+    return paths

@@ -67,12 +67,13 @@ class Runtime:
         if record["body"].get("network"):
             words = f"The Endpoint {record['arn']} is reached from its own network alone."
             raise Refused("FAILED_PRECONDITION", words)
-        if not record["traffic"]:
+        traffic = record["traffic"]  # another one may take its place
+        if not traffic:
             words = f"Endpoint `{record['arn']}` doesn't have traffic_split."
             raise Refused("FAILED_PRECONDITION", words)
         if len(body) > _LARGEST:
             raise Refused("INVALID_ARGUMENT", f"Request payload size exceeds {_LARGEST} bytes.")
-        deployed = self._endpoints.fleet.turn(record["name"], record["traffic"])
+        deployed = self._endpoints.fleet.turn(record["name"], traffic)
         try:
             server = self._endpoints.serving(record, deployed)
         except Halted:

@@ -173,7 +173,7 @@ def test_an_endpoint_in_a_network_of_yours_has_one_version_at_a_time(tmp_path: P
             there.deploy("2", ill=True)
         assert there.deployed() == ["vae@1"]
         assert there.deploy("2").version == "2"
-        assert there.deployed() == ["vae@2"]
+        assert there.deployed() == ["vae@3"]  # the number of the ill one is gone
         assert there.sent("endpoints.create")[0]["network"] == _INNER["serving_private_network"]
         assert there.sent("endpoints.predict") == []
         assert all("trafficSplit" not in each for each in there.sent("endpoints.patch"))

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 
 from infra.errors import InputError, ProviderError, TrefoilError
+from infra.gcp.emulator.serving import fleet
+from infra.gcp.emulator.serving.endpoints import Endpoints
+from infra.gcp.emulator.serving.server import Place as Asked
 from infra.gcp.serving import operations, requests
 from infra.gcp.serving.requests import Version
+from infra.rehearsal.served import ENDED
 from tests.infra.gcp.serving.place import MACHINES, PARENT, Place, place, threaded
 
 pytestmark = pytest.mark.timeout(300)
@@ -103,3 +109,122 @@ def test_a_later_command_finds_the_endpoint(tmp_path: Path) -> None:
         operations.finished(there.gcp, begun, "deploy", 60.0)
         assert there.deployed() == ["vae@1", "vae@1"]
         assert there.serving(1) == ["1"]
+
+
+def test_whatever_goes_wrong_within_ends_an_operation(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that is never done is asked for until its deadline, half an hour later."""
+    monkeypatch.setattr(Endpoints, "_told", mock.Mock(side_effect=KeyError("surprise")))
+    with threaded(tmp_path) as there:
+        made: dict[str, Any] = {"parent": PARENT, "endpointId": "digits", "body": {}}
+        made["body"]["displayName"] = "digits"
+        with pytest.raises(ProviderError, match="the rehearsal itself failed: KeyError"):
+            operations.done(there.gcp, "endpoints.create", "make it", 30.0, **made)
+
+
+def test_what_is_deployed_changes_as_the_mask_says(tmp_path: Path) -> None:
+    """A change that is taken and not made is found on the bill of the real project."""
+    with threaded(tmp_path, **MACHINES) as there:
+        there.deploy("1")
+        (deployed,) = there.kept("Endpoint")[0]["deployed"]
+        given = {"id": deployed, "disableContainerLogging": True}
+        body = {"deployedModel": given, "updateMask": "disableContainerLogging"}
+        asked: dict[str, Any] = {"endpoint": _NAME, "body": body}
+        done = operations.done(there.gcp, "endpoints.mutateDeployedModel", "do", 30.0, **asked)
+        assert done is not None
+        assert done["deployedModel"]["disableContainerLogging"] is True
+        assert done["deployedModel"]["dedicatedResources"]["maxReplicaCount"] == 3
+        body["updateMask"] = "automaticResources.maxReplicaCount"
+        refused = _refused(there, "endpoints.mutateDeployedModel", **asked)
+        assert "dedicatedResources alone" in refused
+
+
+def test_other_machines_than_dedicated_ones_are_refused(tmp_path: Path) -> None:
+    with threaded(tmp_path, **MACHINES) as there:
+        there.deploy("1")
+        body = _deployment(there, id="7")
+        del body["deployedModel"]["dedicatedResources"]
+        body["deployedModel"]["automaticResources"] = {"minReplicaCount": 1}
+        refused = _refused(there, "endpoints.deployModel", endpoint=_NAME, body=body)
+        assert "dedicatedResources alone" in refused
+        assert len(there.endpoints()) == 1  # which a record without them would break
+
+
+def test_a_split_of_what_is_gone_leaves_everything_as_it_was(tmp_path: Path) -> None:
+    """Its server would go on beside an endpoint that knows nothing of it, or be lost to one."""
+    with threaded(tmp_path, **MACHINES) as there:
+        there.deploy("1")
+        (deployed,) = there.kept("Endpoint")[0]["deployed"]
+        asked: dict[str, Any] = {"deployedModelId": deployed, "trafficSplit": {"7": 100}}
+        refused = _refused(there, "endpoints.undeployModel", endpoint=_NAME, body=asked)
+        assert "7, which is not deployed" in refused
+        assert there.serving(1) == ["1"]
+    with threaded(tmp_path, {"start": 300.0}, **MACHINES) as there:
+        split = {"endpoint": _NAME, "body": {
+            **_deployment(there, id="9"), "trafficSplit": {"0": 50, deployed: 50}}}  # fmt: skip
+        begun = there.gcp.ask("endpoints.deployModel", "deploy", **split)
+        record = there.world.store.get("Endpoint", "digits")
+        assert record
+        record["deployed"], record["traffic"] = {}, {}  # as another has undeployed it meanwhile
+        there.world.store.save("Endpoint", record)
+    with threaded(tmp_path, **MACHINES) as there:
+        with pytest.raises(TrefoilError, match="which is not deployed"):
+            operations.finished(there.gcp, begun, "deploy", 60.0)
+        assert there.deployed() == []
+        (folder,) = there.folder.glob("cloud/vertex/endpoints/digits/9/*")
+        assert (folder / ENDED).exists()
+
+
+def test_labels_are_patched_as_a_whole(tmp_path: Path) -> None:
+    """A field called labels.team would be told that no description knows."""
+    with threaded(tmp_path) as there:
+        there.deploy("1")
+        patched = {"displayName": "digits", "labels": {"team": "a"}}
+        with pytest.raises(TrefoilError, match="whole fields alone"):
+            there.gcp.ask("endpoints.patch", "do", patched, name=_NAME, updateMask="labels.team")
+
+
+def test_what_vertex_numbers_itself_can_be_moved_and_undeployed(tmp_path: Path) -> None:
+    """Deployed by a console or an SDK, it has an id of 19 digits."""
+    with threaded(tmp_path, **MACHINES) as there:
+        there.deploy("1")
+        body = _deployment(there)
+        del body["deployedModel"]["id"]
+        asked: dict[str, Any] = {"endpoint": _NAME, "body": body}
+        done = operations.done(there.gcp, "endpoints.deployModel", "deploy", 30.0, **asked)
+        assert done is not None
+        name = done["deployedModel"]["id"]
+        assert len(name) == 19
+        split = {"displayName": "digits", "trafficSplit": {name: 100}}
+        there.gcp.ask("endpoints.patch", "move", split, name=_NAME, updateMask="trafficSplit")
+        (other,) = set(there.kept("Endpoint")[0]["deployed"]) - {name}
+        gone: dict[str, Any] = {"endpoint": _NAME, "body": {"deployedModelId": other}}
+        operations.done(there.gcp, "endpoints.undeployModel", "undeploy", 30.0, **gone)
+        assert there.kept("Endpoint")[0]["traffic"] == {name: 100}
+
+
+def test_one_that_is_slow_to_start_keeps_no_other_from_answering(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Half an hour of a server that loads would be half an hour without any endpoint."""
+    begun, go_on, order = threading.Event(), threading.Event(), list[str]()
+
+    def started(_world: object, _folder: object, _version: object, at: Asked, *_: object) -> str:
+        if at.deployed == "slow":
+            begun.set()
+            go_on.wait(10)  # until the other is there, or never is
+        order.append(at.deployed)
+        return at.deployed
+
+    monkeypatch.setattr(fleet, "started", started)
+    with threaded(tmp_path) as there:
+        servers = fleet.Fleet(there.world)
+        given: dict[str, Any] = {"asked": {}}
+        slow = threading.Thread(target=servers.get, args=("digits", "slow", given, {}))
+        slow.start()
+        begun.wait()
+        servers.get("digits", "quick", given, {})
+        go_on.set()
+        slow.join()
+    assert order == ["quick", "slow"]

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from infra.errors import TrefoilError
+from infra.gcp.emulator.serving.models import Models
+from infra.gcp.emulator.world import Record
 from infra.gcp.serving import operations
 from tests.infra.gcp.serving.place import BUCKET, IMAGE, PARENT, Place, threaded
 
@@ -94,3 +98,50 @@ def test_a_version_keeps_its_files(tmp_path: Path) -> None:
         there.environment["TREFOIL_RUN_ID"] = "r-2"
         assert there.deploy("1").state == "serving"
         assert len(there.sent("models.upload")) == 1
+
+
+def test_the_number_of_a_version_is_never_given_again(tmp_path: Path) -> None:
+    """Whoever remembers a version by it, as for a rollback, would be led to another model."""
+    with threaded(tmp_path) as there:
+        _upload(there, modelId="vae")
+        _upload(there, parentModel=_VAE)
+        operations.done(there.gcp, "models.deleteVersion", "delete", 30.0, name=f"{_VAE}@2")
+        assert _upload(there, parentModel=_VAE)["modelVersionId"] == "3"
+        operations.done(there.gcp, "models.delete", "delete", 30.0, name=_VAE)
+        assert _upload(there, modelId="vae")["modelVersionId"] == "1"
+
+
+def test_of_uploads_at_once_one_makes_the_model(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two that both passed would be two versions of what each believes it has made."""
+    with threaded(tmp_path) as there:
+        there.gcp.store(BUCKET).put("a/serving.json", b"{}")
+        both = threading.Barrier(2)
+
+        def late(models: Models, model: str) -> list[Record]:
+            found = of(models, model)
+            with contextlib.suppress(threading.BrokenBarrierError):
+                both.wait(0.5)  # both have looked now, unless one waits for the other
+            return found
+
+        of = Models._of
+        monkeypatch.setattr(Models, "_of", late)
+        body = {"modelId": "vae", "model": {"displayName": "vae"}}
+        told: list[str] = []
+
+        def upload() -> None:
+            try:
+                there.gcp.ask("models.upload", "upload", body, parent=PARENT)
+                told.append("begun")
+            except TrefoilError as error:
+                told.append(str(error))
+
+        threads = [threading.Thread(target=upload) for _ in range(2)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        begun, refused = sorted(told, key=len)
+        assert begun == "begun"
+        assert "already exists" in refused
