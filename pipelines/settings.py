@@ -97,13 +97,13 @@ def _read(file: Path) -> dict[str, Any]:
     except UnicodeDecodeError:
         raise SettingsError(f"the settings {file} are not UTF-8 text") from None
     try:
-        if file.suffix == ".json":
+        if file.suffix == ".json" or text.lstrip().startswith("{"):  # a pipe has no suffix
             content = json.loads(text)
         else:
             import tomllib
 
             content = tomllib.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise SettingsError(f"the settings {file} are neither TOML nor JSON: {error}") from None
     if not isinstance(content, dict):
         raise SettingsError(f"the settings {file} must be a table of names and values")

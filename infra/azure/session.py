@@ -203,9 +203,26 @@ class Azure:
                 from azure.identity import DefaultAzureCredential
             except ImportError:
                 raise _without("azure-identity") from None
-            return DefaultAzureCredential()
+            logging.getLogger("azure.identity").setLevel(logging.CRITICAL)  # the error has it all
+            return _Credential(DefaultAzureCredential())
 
         return self._kept("credential", make)
+
+
+class _Credential:
+    """azure-identity's, whose no is final: the client of storage would ask again for minutes."""
+
+    def __init__(self, own: Any) -> None:
+        self._own = own
+
+    def get_token(self, *scopes: str, **given: Any) -> Any:
+        """A token. Raises CredentialsError."""
+        from azure.core.exceptions import ClientAuthenticationError
+
+        try:
+            return self._own.get_token(*scopes, **given)
+        except ClientAuthenticationError as error:
+            raise told(error, "sign in") from error
 
 
 def azure_ai_ml() -> Any:

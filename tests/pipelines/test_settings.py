@@ -56,6 +56,8 @@ def test_what_a_surrounding_step_was_told_is_no_setting() -> None:
         ("a.toml", "a = ", "neither TOML nor JSON"),
         ("a.json", "[1]", "must be a table of names and values"),
         ("a.json", "{", "neither TOML nor JSON"),
+        ("a.json", "[" * 100_000, "neither TOML nor JSON"),
+        ("63", '{"parallel": "many"}', "parallel is 'many'; it must be a whole number"),
     ],
 )
 def test_a_wrong_file_is_one_sentence(tmp_path: Path, name: str, text: str, words: str) -> None:
