@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
+import shlex
 from pathlib import Path
 from typing import NamedTuple
 
@@ -84,7 +86,7 @@ def collect(prepared: Prepared, run: RunRef, last: Event) -> Result:
     )
 
 
-def tell(result: Result) -> None:
+def tell(result: Result, arguments: argparse.Namespace) -> None:
     """Say it in a few lines: what came out on stdout, what went wrong on stderr."""
     if result.state != "succeeded":
         cli.say(f"{result.run_id} {result.state}: {result.message}")
@@ -103,7 +105,15 @@ def tell(result: Result) -> None:
     if result.endpoint_url:
         cli.tell(f"  endpoint  {result.endpoint_url}")
     if result.metrics:
-        cli.tell(f"  report    python -m pipelines report {result.run_id}")
+        words = ["python", "-m", "pipelines", "report", result.run_id, *_where(result, arguments)]
+        cli.tell(f"  report    {shlex.join(words)}")
+
+
+def _where(result: Result, arguments: argparse.Namespace) -> list[str]:
+    """The flags that lead another command to the run."""
+    place = [] if result.provider == "local" else ["--provider", result.provider]
+    settings = ["--settings", str(arguments.settings)] if arguments.settings else []
+    return [*place, *settings, *(["--rehearse"] if arguments.rehearse else [])]
 
 
 def _metrics(place: str) -> dict[str, Json]:

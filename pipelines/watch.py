@@ -38,7 +38,7 @@ def present(finished: Finished, arguments: argparse.Namespace) -> int:
     if arguments.json:
         cli.answer(finished.result.data())
     else:
-        tell(finished.result)
+        tell(finished.result, arguments)
     return exit_code(finished.result, finished.last, arguments.require_gate)
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from infra.errors import InputError
+from infra.errors import InputError, unwritable
 from infra.storage import write_whole
 
 _PATIENCE = 30.0
@@ -19,9 +19,16 @@ _PATIENCE = 30.0
 
 @contextlib.contextmanager
 def held(folder: Path) -> Iterator[None]:
-    """Be the rehearsal of a folder while the block runs. Raises InputError while another one is."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "owner").open("a+", encoding="utf-8") as owner:
+    """Be the rehearsal of a folder while the block runs.
+
+    Raises InputError while another one is, and where the folder cannot be written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        owner = (folder / "owner").open("a+", encoding="utf-8")
+    except OSError as error:
+        raise unwritable(str(folder), error) from error
+    with owner:
         try:
             fcntl.flock(owner, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -58,7 +58,7 @@ def retrain(arguments: argparse.Namespace) -> int:
     for outcome in deciding.outcomes(asked, arguments):
         outcomes.append(outcome)
         if not arguments.json:
-            outcome.tell()
+            outcome.tell(arguments)
     if arguments.json:
         documents: list[Json] = [outcome.data() for outcome in outcomes]
         first = next((each for each in outcomes if each.decision == "retrain"), outcomes[0]).data()

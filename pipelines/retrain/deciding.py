@@ -59,14 +59,14 @@ class Outcome(NamedTuple):
         """The decision and its reason, in a line."""
         return f"{self.decision} {self.model}".rstrip() + f": {self.reason}"
 
-    def tell(self) -> None:
+    def tell(self, arguments: argparse.Namespace) -> None:
         """Say it, for people."""
         if not self.told:
             cli.tell(self.words())
         if self.request:
             cli.answer(self.request)
         if self.result:
-            tell(self.result)
+            tell(self.result, arguments)
 
 
 def outcomes(trigger: Trigger, arguments: argparse.Namespace) -> Iterator[Outcome]:

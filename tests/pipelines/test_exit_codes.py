@@ -44,6 +44,17 @@ def test_a_gate_that_is_not_there_cannot_be_required(tmp_path: Path) -> None:
     assert not (tmp_path / "w" / "runs").exists()
 
 
+@pytest.mark.parametrize("provider", ["kind", "aws", "gcp", "azure"])
+def test_a_workspace_that_is_a_file_is_wrong_input(tmp_path: Path, provider: str) -> None:
+    """1 would tell a script that the run had failed, and may be tried again."""
+    pipeline = one_step(tmp_path / "p.yaml", "import sys; open(sys.argv[1], 'w').close()")
+    (tmp_path / "w").write_text("mine", encoding="utf-8")
+    done = cli(tmp_path / "w", RUN, "--pipeline", pipeline, "--provider", provider, "--rehearse")
+    assert done.returncode == 2
+    assert f"Not a directory: {tmp_path}/w" in done.stderr
+    assert (tmp_path / "w").read_text(encoding="utf-8") == "mine"
+
+
 def test_ctrl_c_is_130_and_the_same_command_finishes_the_run(tmp_path: Path) -> None:
     """A shell's loop over runs must end with it, and no work be lost."""
     begun, go = tmp_path / "begun", tmp_path / "go"
