@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from infra.errors import told
 from infra.redaction import redacted
 from infra.rehearsal.server import Call
 
@@ -35,6 +36,7 @@ class Log:
     def __init__(self, file: Path, name: Callable[[Call], str] = named) -> None:
         file.parent.mkdir(parents=True, exist_ok=True)
         self._file, self._name = file, name
+        self._lost = ""
         self._begin = file.stat().st_size if file.exists() else 0
 
     def add(self, call: Call, outcome: str, seconds: float) -> None:
@@ -52,7 +54,12 @@ class Log:
         }
         if call.body:
             line["body"] = redacted(call.body.decode(errors="replace"))[:_LOGGED]
-        data = f"{json.dumps(line)}\n".encode()
+        try:
+            self._write(f"{json.dumps(line)}\n".encode())
+        except OSError as error:  # the call itself goes on: whoever made it would wait for ever
+            self._lost = told(error)
+
+    def _write(self, data: bytes) -> None:
         handle = os.open(self._file, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
         try:
             os.write(handle, data)  # at once: lines of several writers do not mix
@@ -65,10 +72,11 @@ class Log:
         for line in lines(self._file, self._begin):
             key = (line["name"], line["outcome"])
             counts[key] = counts.get(key, 0) + 1
-        return [
+        found = [
             f"{name}  {outcome}" + (f"  x{count}" if count > 1 else "")
             for (name, outcome), count in counts.items()
         ]
+        return [*found, f"not all of them: {self._lost}"] if self._lost else found
 
 
 def lines(file: Path, begin: int = 0) -> Iterator[dict[str, Any]]:

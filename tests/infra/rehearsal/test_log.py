@@ -60,3 +60,18 @@ def _write(file: Path, body: bytes) -> None:
     log = Log(file)
     for _ in range(10):
         log.add(_call(body), "200", 0.0)
+
+
+def test_a_call_that_cannot_be_noted_goes_on_and_that_is_told(tmp_path: Path) -> None:
+    """The disk is full: a stand-in whose thread dies of that lets its client wait for ever."""
+    log = Log(tmp_path / "requests.jsonl", lambda _: "Look")
+    call = Call("GET", "/", {}, {}, b"")
+    log.add(call, "200", 0.1)
+    (tmp_path / "requests.jsonl").rename(tmp_path / "before")
+    (tmp_path / "requests.jsonl").symlink_to("/dev/full")
+    log.add(call, "200", 0.1)
+    (tmp_path / "requests.jsonl").unlink()
+    (tmp_path / "before").rename(tmp_path / "requests.jsonl")
+    told = log.told()
+    assert told[0] == "Look  200"
+    assert told[1].startswith("not all of them: the disk is full")
