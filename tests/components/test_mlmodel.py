@@ -8,6 +8,7 @@ import subprocess
 import sys
 import warnings
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -33,7 +34,7 @@ def test_mlflow_itself_runs_the_version(
     call(place, uri, monkeypatch)
     images = np.random.default_rng(0).random((3, 8, 8)).astype(np.float32)
     model = Model(place / "model")
-    asked = {
+    asked: dict[str, tuple[dict[str, Any], Any]] = {
         "score": ({}, model.score(images)),
         "reconstruct": ({"operation": "reconstruct"}, model.reconstruct(images)),
         "sample": ({"operation": "sample", "n": 2, "seed": 7}, model.sample(model.draw(2, 7))),
