@@ -60,10 +60,10 @@ class Stood(NamedTuple):
 
 
 @contextmanager
-def aws(workspace: Path, **scenario: Any) -> Iterator[Stood]:
+def aws(workspace: Path, runner: str = "process", **scenario: Any) -> Iterator[Stood]:
     """The account while the block runs."""
     settings = SETTINGS._replace(workspace=str(workspace), poll=0.2)
-    with standing(ACCOUNT, workspace, {"grace": 5, **scenario}):
+    with standing(ACCOUNT, workspace, {"grace": 5, **scenario}, runner):
         yield Stood(settings, workspace)
 
 

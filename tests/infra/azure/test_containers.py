@@ -105,6 +105,8 @@ def test_an_image_that_was_built_in_the_workspace_of_the_rehearsal_is_found(
 @pytest.fixture
 def little(docker: Docker, base_image: str) -> None:
     """The image of a server that says what it was asked."""
+    if "bridge" not in docker("network", "ls", "--format", "{{.Driver}}").split():
+        pytest.skip("this Docker daemon has no bridge network, by which servers are reached")
     command = json.dumps(["python3", "-c", SERVER])
     text = f"FROM {base_image}\nENV TREFOIL_HOST=0.0.0.0 TREFOIL_PORT=8080\nCMD {command}\n"
     docker("build", "--quiet", "--tag", "little", "-", given=text)
