@@ -199,8 +199,10 @@ def move(at: At, state: State, traffic: Mapping[str, int], labels: Mapping[str, 
     doing = f"share the requests of {at.name}"
     if at.gcp.find("endpoints.patch", doing, body, unless=_CONFLICT, **asked) is not None:
         return True
-    if look(at).etag != state.etag:
-        return False
+    now = look(at)
+    if now.etag != state.etag:  # by us, where the answer was lost and the call made again
+        shared = {name: share for name, share in traffic.items() if share}
+        return (bool(at.serving.network) or now.traffic == shared) and now.remembers(labels)
     at.gcp.ask("endpoints.patch", doing, body, **asked)  # refused for another reason: it is told
     return True
 

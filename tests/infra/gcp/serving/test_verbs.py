@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from infra.errors import InputError, ProviderError, QuotaError
-from infra.gcp.serving import left
+from infra.gcp.serving import left, state
 from tests.infra.gcp.serving.place import (
     BUCKET,
     IMAGE,
@@ -206,6 +206,24 @@ def test_a_lost_answer_makes_nothing_twice(tmp_path: Path) -> None:
         assert there.deployed() == ["vae@2"]
         assert [each["name"] for each in there.kept("ModelVersion")] == ["vae@1", "vae@2"]
         assert [*left.left(there.gcp)] == []
+
+
+def test_a_rollback_whose_answer_is_lost_is_made_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Made again of what it left, it would bring the bad version back."""
+    move = state.move
+
+    def again(*given: Any) -> bool:  # as whoever repeats a call does, with the etag of before
+        move(*given)
+        return move(*given)
+
+    with threaded(tmp_path, {}, **MACHINES) as there:
+        there.deploy("1")
+        there.deploy("2")
+        monkeypatch.setattr(state, "move", again)
+        assert there.ask("rollback").version == "1"
+        assert there.serving(2) == ["1"] * 2
 
 
 def _aliases(there: Place) -> list[list[str]]:
