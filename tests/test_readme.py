@@ -68,7 +68,7 @@ def ground(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
     kept = {
         name: value
         for name, value in os.environ.items()
-        if not name.startswith(("TREFOIL_", "MLFLOW_", "PYTEST_", "MAKE"))
+        if name != "ARGS" and not name.startswith(("TREFOIL_", "MLFLOW_", "PYTEST_", "MAKE"))
     }
     found = Ground(
         {
