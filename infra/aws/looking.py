@@ -9,7 +9,7 @@ from infra.aws import errors
 from infra.aws.described import Job, describe, kind_of, moment
 from infra.aws.names import execution
 from infra.aws.session import Aws, Found
-from infra.cloud.looking import Look, Task, concluded, not_reached, unknown
+from infra.cloud.looking import BROKEN, Look, Task, concluded, not_reached, unknown
 from infra.cloud.records import Attempt
 from infra.plan import FINAL, Plan, State, Step
 
@@ -22,7 +22,6 @@ _OF_STEP: Mapping[str, State] = {
     "Succeeded": "succeeded", "Failed": "failed", "Stopped": "cancelled",
 }  # fmt: skip
 _KINDS = ("Training", "Processing")
-_BROKEN = ("failed", "cancelled")
 
 
 class Looker:
@@ -61,7 +60,7 @@ class Looker:
         if found is None:
             return unknown(self._attempt.started, "SageMaker")
         state = _OF_EXECUTION.get(found["PipelineExecutionStatus"], "running")
-        if not attempt.started and state in _BROKEN and arn == attempt.request["resumes"]:
+        if not attempt.started and state in BROKEN and arn == attempt.request["resumes"]:
             return Look("waiting", "waiting", {})  # it is still to be gone on with
         ended = moment(found, "LastModifiedTime") if state in FINAL else 0.0
         known = self._listed(arn)

@@ -20,12 +20,10 @@ from infra.aws.session import IN_USE, Aws
 from infra.aws.stopping import stop_attempt
 from infra.aws.store import S3
 from infra.cloud import problems, starting
-from infra.cloud.looking import Look
+from infra.cloud.looking import BROKEN, Look
 from infra.cloud.records import Attempt, Records
 from infra.plan import Request, canonical, to_data
 from infra.redaction import redacted
-
-_BROKEN = ("failed", "cancelled")
 
 
 def send(aws: Aws, request: Request, settings: AwsSettings) -> Attempt:
@@ -35,7 +33,7 @@ def send(aws: Aws, request: Request, settings: AwsSettings) -> Attempt:
     records = Records(store, settings.prefix)
     attempt = records.newest(request.run_id)
     look = _look(aws, attempt) if attempt and (attempt.started or attempt.ended) else None
-    if attempt and look and look.state not in _BROKEN:
+    if attempt and look and look.state not in BROKEN:
         return attempt
     preflight.require(aws, body, settings)
     end = functools.partial(stop_attempt, aws)

@@ -21,7 +21,7 @@ from infra.azure.session import Azure, azure_ai_ml
 from infra.azure.stopping import stop_attempt
 from infra.azure.store import Blobs
 from infra.cloud import starting
-from infra.cloud.looking import Look
+from infra.cloud.looking import BROKEN, Look
 from infra.cloud.problems import refuse
 from infra.cloud.records import Attempt, Records
 from infra.cloud.store import Store
@@ -29,7 +29,6 @@ from infra.errors import ProviderError, TrefoilError
 from infra.plan import Request, to_data
 from infra.redaction import redacted
 
-_BROKEN = ("failed", "cancelled")
 _LOOKS, _PAUSE = 3, 1.0
 """How often a job whose answer was lost is looked for, and the seconds between two looks."""
 
@@ -41,7 +40,7 @@ def send(azure: Azure, request: Request, settings: AzureSettings) -> Attempt:
     records = Records(store, settings.prefix)
     attempt = records.newest(request.run_id)
     look = _look(azure, store, attempt) if attempt and (attempt.started or attempt.ended) else None
-    if attempt and look and look.state not in _BROKEN:
+    if attempt and look and look.state not in BROKEN:
         return attempt
     preflight.require(azure, body, settings)
     end = functools.partial(stop_attempt, azure)

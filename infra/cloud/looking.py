@@ -11,6 +11,9 @@ from infra.plan import DONE, FINAL, Event, State, Step
 _SETTLING = 60.0
 """Seconds in which a cloud may not know yet what it has started."""
 
+BROKEN: frozenset[State] = frozenset({"failed", "cancelled"})
+"""States of a run that the same command tries again."""
+
 
 class Task(NamedTuple):
     """What became of a step. ``began`` and ``ended`` are seconds since the epoch, 0 for not yet.

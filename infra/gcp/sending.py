@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from infra.cloud import starting
-from infra.cloud.looking import Look
+from infra.cloud.looking import BROKEN, Look
 from infra.cloud.problems import Problem, refuse
 from infra.cloud.records import Attempt, Records
 from infra.gcp import GcpSettings, jobs, preflight, validate
@@ -23,8 +23,6 @@ from infra.gcp.stopping import stop_attempt
 from infra.plan import Request, to_data
 from infra.redaction import redacted
 
-_BROKEN = ("failed", "cancelled")
-
 
 def send(gcp: Gcp, request: Request, settings: GcpSettings) -> Attempt:
     """Start the run, or find it: where it goes on or has succeeded, nothing is sent."""
@@ -33,7 +31,7 @@ def send(gcp: Gcp, request: Request, settings: GcpSettings) -> Attempt:
     records = Records(store, settings.prefix)
     attempt = records.newest(request.run_id)
     look = _look(gcp, attempt) if attempt and (attempt.started or attempt.ended) else None
-    if attempt and look and look.state not in _BROKEN:
+    if attempt and look and look.state not in BROKEN:
         return attempt
     preflight.require(gcp, body, settings)
     end = functools.partial(stop_attempt, gcp)
