@@ -9,9 +9,10 @@ import pytest
 
 from infra.aws import client
 from infra.images.record import Built, remember
-from infra.plan import Argument, Plan, Resources, Step, Token
+from infra.plan import Plan, Resources, Step
 from tests.docker import DOCKER, Docker
 from tests.infra.aws.running import RUN, aws, document, plan_of, states
+from tests.infra.cloud.containing import left_running, words
 
 pytestmark = DOCKER
 _TELLS = """
@@ -20,11 +21,6 @@ inside = pathlib.Path('/.dockerenv').exists()
 print(inside, os.getuid(), sorted(os.listdir('/opt/ml/input')), flush=True)
 pathlib.Path(sys.argv[1]).write_text('left')
 """
-
-
-def _words(code: str) -> tuple[Argument, ...]:
-    out = (Token("output_path", "out"),)
-    return ((Token("text", "python3"),), (Token("text", "-c"),), (Token("text", code),), out)
 
 
 @pytest.fixture
@@ -37,9 +33,7 @@ def image(base_image: str) -> str:
 def nothing_left(docker: Docker, tmp_path: Path) -> Iterator[None]:
     """A container that goes on behind a rehearsal that is over holds its folder."""
     yield
-    names = docker("ps", "--all", "--format", "{{.Names}}").splitlines()
-    mounts = [docker("inspect", "--format", "{{json .Mounts}}", name) for name in names]
-    assert not [each for each in mounts if str(tmp_path) in each]
+    assert left_running(docker, tmp_path) == []
 
 
 def test_a_training_is_in_a_container_and_what_it_leaves_is_ours(
@@ -47,7 +41,7 @@ def test_a_training_is_in_a_container_and_what_it_leaves_is_ours(
 ) -> None:
     """A folder that root owns could not be removed; a process would prove nothing of the image."""
     spot = Resources(spot=True)  # which makes it a training job
-    step = Step("only", image, _words(_TELLS), artifacts={"out": "system.Model"}, resources=spot)
+    step = Step("only", image, words(_TELLS), artifacts={"out": "system.Model"}, resources=spot)
     with aws(tmp_path, runner="docker") as stood:
         assert stood.ran(Plan("small", (step,)))[-1].state == "succeeded"
         (job,) = stood.kept("Training")
@@ -79,5 +73,5 @@ def test_an_image_that_was_built_in_the_workspace_of_the_rehearsal_is_found(
     remember(tmp_path, Built("trefoil-mine", identity, "1", "abc", 1.0))
     uri = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/trefoil-mine:1"
     with aws(tmp_path / "rehearsal/aws/aws", runner="docker") as stood:
-        plan = Plan("small", (Step("only", uri, _words("print('found')")),))
+        plan = Plan("small", (Step("only", uri, words("print('found')")),))
         assert stood.ran(plan)[-1].state == "succeeded"

@@ -11,10 +11,11 @@ import pytest
 from infra.azure import client
 from infra.errors import ProviderError
 from infra.images.record import Built, remember
-from infra.plan import Argument, Plan, Step, Token
+from infra.plan import Plan, Step
 from tests.docker import DOCKER, Docker
 from tests.infra.azure.running import RUN, Stood, azure, document, plan_of, states
 from tests.infra.azure.serving.placed import SERVER, place
+from tests.infra.cloud.containing import left_running, words
 
 pytestmark = DOCKER
 _TELLS = """
@@ -22,20 +23,6 @@ import os, pathlib, sys
 print(pathlib.Path('/.dockerenv').exists(), os.getuid(), os.environ['AZUREML_RUN_ID'], flush=True)
 pathlib.Path(sys.argv[1]).write_text('left')
 """
-
-
-def _words(code: str) -> tuple[Argument, ...]:
-    out = (Token("output_path", "out"),)
-    return ((Token("text", "python3"),), (Token("text", "-c"),), (Token("text", code),), out)
-
-
-def _left_running(docker: Docker, folder: Path) -> list[str]:
-    """The containers that see a folder, running or not."""
-    return [
-        name
-        for name in docker("ps", "--all", "--format", "{{.Names}}").splitlines()
-        if str(folder) in docker("inspect", "--format", "{{json .Mounts}}", name)
-    ]
 
 
 @pytest.fixture
@@ -48,14 +35,14 @@ def test_a_step_is_in_a_container_and_what_it_leaves_is_ours(
     docker: Docker, image: str, tmp_path: Path
 ) -> None:
     """A folder that root owns could not be removed; a process would prove nothing of the image."""
-    step = Step("only", image, _words(_TELLS), artifacts={"out": "system.Artifact"})
+    step = Step("only", image, words(_TELLS), artifacts={"out": "system.Artifact"})
     with azure(tmp_path, runner="docker") as stood:
         assert stood.ran(Plan("small", (step,)))[-1].state == "succeeded"
         (line,) = client.logs(RUN, stood.settings, "only", follow=False)
         assert line.text == f"True {tmp_path.stat().st_uid} r-1-only"
         out = client.outputs(RUN, stood.settings)["only"]["out"]
         assert Path(str(out)).read_text() == "left"
-    assert _left_running(docker, tmp_path) == []
+    assert left_running(docker, tmp_path) == []
 
 
 def test_a_pipeline_in_containers_ends_as_one_of_processes(
@@ -71,7 +58,7 @@ def test_a_pipeline_in_containers_ends_as_one_of_processes(
         )
         out = client.outputs(RUN, stood.settings)["use"]["out"]
         assert Path(str(out)).read_text() == "abc!"
-    assert _left_running(docker, tmp_path) == []
+    assert left_running(docker, tmp_path) == []
 
 
 def test_a_cancelled_run_leaves_no_container(docker: Docker, image: str, tmp_path: Path) -> None:
@@ -83,7 +70,7 @@ def test_a_cancelled_run_leaves_no_container(docker: Docker, image: str, tmp_pat
         _until_it_waits(stood)
         assert client.cancel(run, stood.settings)
         assert list(client.follow(run, stood.settings))[-1].state == "cancelled"
-    assert _left_running(docker, tmp_path) == []
+    assert left_running(docker, tmp_path) == []
 
 
 def _until_it_waits(stood: Stood) -> None:
@@ -97,7 +84,7 @@ def test_an_image_that_was_built_in_the_workspace_of_the_rehearsal_is_found(
     """`image build` notes it at home; a rehearsal lies in a folder within that."""
     identity = docker("image", "inspect", "--format", "{{.Id}}", image)
     remember(tmp_path, Built("trefoil-mine", identity, "1", "abc", 1.0))
-    step = Step("only", "example.azurecr.io/trefoil-mine:1", _words("print('found')"))
+    step = Step("only", "example.azurecr.io/trefoil-mine:1", words("print('found')"))
     with azure(tmp_path / "rehearsal/azure/azure", runner="docker") as stood:
         assert stood.ran(Plan("small", (step,)))[-1].state == "succeeded"
 
@@ -119,8 +106,8 @@ def test_endpoints_are_served_by_containers(docker: Docker, tmp_path: Path) -> N
         there.deploy("1")
         assert there.deploy("2", canary=50).state == "canary"
         assert there.answers(4) == ["1", "1", "2", "2"]
-        assert len(_left_running(docker, tmp_path)) == 2
+        assert len(left_running(docker, tmp_path)) == 2
         with pytest.raises(ProviderError, match="these weights are of another model"):
             there.deploy("3", ill=True)
         assert there.ask("rollback").version == "1"
-    assert _left_running(docker, tmp_path) == []
+    assert left_running(docker, tmp_path) == []
